@@ -1,0 +1,71 @@
+use super::*;
+
+fn bytes(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
+fn written(value: &Value) -> String {
+    let mut out = Vec::new();
+    write(value, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn untouched_subtrees_keep_their_spelling() {
+    let source = r#"{"a": 1.50, "b":{"x" : [1,2 ,3], "y":"\u0041"},"c":null}"#;
+    let Value::Map(mut fields) = parse_level(&bytes(source)).unwrap() else { panic!("a map") };
+    assert_eq!(fields[0].1, Value::Float(1.5));
+    assert_eq!(fields[1].1, Value::Json(bytes(r#"{"x" : [1,2 ,3], "y":"\u0041"}"#)));
+    fields.remove(0);
+    assert_eq!(written(&Value::Map(fields)), r#"{"b":{"x" : [1,2 ,3], "y":"\u0041"},"c":null}"#);
+}
+
+#[test]
+fn numbers_lose_nothing() {
+    for (text, value) in [
+        ("9223372036854775807", Value::Int(i64::MAX)),
+        ("-0", Value::Int(0)),
+        ("18446744073709551616", Value::Json(bytes("18446744073709551616"))),
+        ("18446744073709551615", Value::Json(bytes("18446744073709551615"))),
+        ("1e3", Value::Float(1000.0)),
+        ("0.1", Value::Float(0.1)),
+    ] {
+        assert_eq!(parse_level(&bytes(text)).unwrap(), value, "{text}");
+        assert_eq!(parse_level(&bytes(&format!("[{text}]"))).unwrap(), Value::List(vec![value]), "{text} in a list");
+    }
+}
+
+#[test]
+fn what_is_not_json_is_refused() {
+    for text in ["", "{", "{\"a\":}", "[1,]", "nul", "1 2", "{'a':1}", "\"\n\"", "\"unterminated"] {
+        assert!(validate(text.as_bytes()).is_err(), "{text:?}");
+    }
+    assert!(validate(b"\"\xff\"").is_err());
+    assert!(validate("[".repeat(MAX_DEPTH + 1).as_bytes()).is_err());
+    let deep = format!("{}{}", "[".repeat(MAX_DEPTH + 1), "]".repeat(MAX_DEPTH + 1));
+    assert!(validate(deep.as_bytes()).unwrap_err().to_string().contains("128"));
+    let wide = format!("[{}[]]", "[],".repeat(1000));
+    validate(wide.as_bytes()).unwrap();
+    let brackets_in_text = format!("\"{}\"", "[\\\"{".repeat(200));
+    validate(brackets_in_text.as_bytes()).unwrap();
+}
+
+#[test]
+fn fields_are_found_by_name_and_path() {
+    let value = Value::Json(bytes(r#"{"a":{"b\u0021":{"c":"é\n"}},"a2":1,"a2":2}"#));
+    assert_eq!(value.path("a.b!.c").unwrap(), Some(Value::Str("é\n".into())));
+    assert_eq!(value.field("a2").unwrap(), Some(Value::Int(2)));
+    assert_eq!(value.path("a.x.c").unwrap(), None);
+    assert_eq!(Value::Json(bytes("[1]")).field("a").unwrap(), None);
+    assert_eq!(
+        parse_deep(&bytes(r#"{"a":[{"b":1}]}"#)).unwrap(),
+        Value::Map(vec![("a".into(), Value::List(vec![Value::Map(vec![("b".into(), Value::Int(1))])]))])
+    );
+}
+
+#[test]
+fn text_is_escaped_and_bytes_are_base64() {
+    assert_eq!(written(&Value::Str("a\"\n\u{1}é".into())), r#""a\"\n\u0001é""#);
+    assert_eq!(written(&Value::Bytes(bytes("hi!"))), r#""aGkh""#);
+    assert!(write(&Value::Float(f64::NAN), &mut Vec::new()).is_err());
+}

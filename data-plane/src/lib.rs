@@ -1,0 +1,3 @@
+//! The data plane: a worker hosts connector tasks and holds no state that matters.
+
+pub mod model;
