@@ -1,1 +1,7 @@
+//! The Elasticsearch sink.
 
+pub mod config;
+mod sink;
+
+pub use config::SinkConfig;
+pub use sink::Sink;
