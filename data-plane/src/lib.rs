@@ -1,3 +1,6 @@
 //! The data plane: a worker hosts connector tasks and holds no state that matters.
 
+pub mod catalog;
+pub mod lease;
+pub mod metrics;
 pub mod model;
