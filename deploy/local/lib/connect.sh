@@ -1,0 +1,45 @@
+# Kafka Connect 4.3.1: one distributed worker with the file connectors. Only the test that compares
+# Millrace's REST interface with the original needs it.
+# shellcheck shell=bash
+
+CONNECT_FOLDER=$MILLRACE_CACHE/connect-4.3.1
+
+connect_install() {
+  maven_jars connect "$CONNECT_FOLDER/worker" && maven_jars connect-file "$CONNECT_FOLDER/plugins/file"
+}
+connect_ports() { port connect; }
+
+connect_properties() {
+  cat << PROPERTIES
+bootstrap.servers=$HOST:$(port kafka)
+group.id=connect-compared
+listeners=http://$HOST:$(port connect)
+rest.advertised.host.name=$HOST
+rest.advertised.port=$(port connect)
+plugin.path=$CONNECT_FOLDER/plugins
+plugin.discovery=service_load
+key.converter=org.apache.kafka.connect.storage.StringConverter
+value.converter=org.apache.kafka.connect.json.JsonConverter
+value.converter.schemas.enable=false
+config.storage.topic=connect-compared-configs
+config.storage.replication.factor=1
+offset.storage.topic=connect-compared-offsets
+offset.storage.replication.factor=1
+offset.storage.partitions=5
+status.storage.topic=connect-compared-status
+status.storage.replication.factor=1
+status.storage.partitions=3
+offset.flush.interval.ms=5000
+PROPERTIES
+}
+
+connect_start() {
+  local log=$(home)/connect.log
+  connect_properties > "$(home)/worker.properties"
+  launch "$log" "$(java_home 17)/bin/java" -Xms128m -Xmx384m -XX:+UseG1GC -Djava.awt.headless=true \
+    -cp "$LOCAL/java:$CONNECT_FOLDER/worker/*" org.apache.kafka.connect.cli.ConnectDistributed "$(home)/worker.properties"
+  await 120 "$log" connect_answers
+}
+# answers 200 only after the worker has joined its group
+connect_answers() { http_ok "http://$HOST:$(port connect)/connectors"; }
+connect_env() { echo "export CONNECT_URL=http://$HOST:$(port connect)"; }
