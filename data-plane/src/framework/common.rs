@@ -1,0 +1,77 @@
+//! What sinks and sources share: rules across keys, and the names that follow from tenant and connector.
+
+use millrace_sdk::{Flat, Problem};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::convert;
+use crate::kafka::client::{self, ClientKind};
+use crate::model::TaskId;
+
+/// What happens to records that can never be converted or written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Tolerance {
+    /// The task fails at such a record
+    #[default]
+    None,
+    /// Such records are skipped (and dead-lettered, when a topic for them is set)
+    All,
+}
+
+/// The tenant that exists when authentication is off; its names are Kafka Connect's own.
+pub const DEFAULT_TENANT: &str = "default";
+
+/// The consumer group of a sink.
+#[must_use]
+pub fn group_id(tenant: &str, connector: &str) -> String {
+    if tenant == DEFAULT_TENANT { format!("connect-{connector}") } else { format!("millrace.{tenant}.{connector}") }
+}
+
+/// The static member of that group which a task is, wherever it runs.
+#[must_use]
+pub fn instance_id(task: &TaskId) -> String {
+    format!("{}.{}-{}", task.tenant, task.connector, task.index)
+}
+
+/// The topic with a tenant's source offsets.
+#[must_use]
+pub fn offsets_topic(tenant: &str, tenant_settings: &Flat) -> String {
+    match tenant_settings.get("offset.storage.topic") {
+        Some(topic) => topic.clone(),
+        None if tenant == DEFAULT_TENANT => "millrace-offsets".to_owned(),
+        None => format!("millrace-{tenant}-offsets"),
+    }
+}
+
+/// Problems of the keys that sinks and sources share.
+pub(super) fn problems(flat: &Flat, clients: &[ClientKind]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if flat.get("name").is_some_and(|name| name.trim().is_empty()) {
+        problems.push(Problem::new("name", "Invalid value  for configuration name: String must be non-empty"));
+    }
+    for key in ["transforms", "predicates"] {
+        if flat.get(key).is_some_and(|list| !list.trim().is_empty()) {
+            problems.push(Problem::new(key, format!("{key} are not available yet; remove the key \"{key}\"")));
+        }
+    }
+    for key in ["key.converter", "value.converter"] {
+        if let Some(class) = flat.get(key)
+            && let Err(message) = convert::check_class(class)
+        {
+            problems.push(Problem::new(key, format!("Invalid value {class} for configuration {key}: {message}")));
+        }
+    }
+    if let Some(class) = flat.get("header.converter")
+        && !convert::is_default_header_converter(class)
+    {
+        problems.push(Problem::new(
+            "header.converter",
+            format!("the header converter {class} is not available yet; headers are handed on as they come"),
+        ));
+    }
+    for kind in clients {
+        problems.extend(client::override_problems(*kind, flat));
+    }
+    problems
+}
