@@ -20,7 +20,7 @@ elasticsearch_unpack() {
   jdk=$(java_home 21)
   rm -rf "$unpacked"/lib/platform/{darwin,windows}* "$unpacked/lib/platform/linux-aarch64"
   mkdir -p "$plugin" "$classes"
-  "$jdk/bin/javac" -nowarn --release 21 -cp "$unpacked/lib/*" -d "$classes" "$LOCAL"/java/elasticsearch-plugin/*.java \
+  "$jdk/bin/javac" -Xlint:-removal -nowarn --release 21 -cp "$unpacked/lib/*" -d "$classes" "$LOCAL"/java/elasticsearch-plugin/*.java \
     && "$jdk/bin/jar" --create --file "$plugin/millrace-root.jar" -C "$classes" . || return 1
   cp "$LOCAL/java/elasticsearch-plugin/plugin-descriptor.properties" "$plugin/"
   chmod -R a+rX "$unpacked"
