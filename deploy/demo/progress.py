@@ -1,4 +1,4 @@
-"""Shows how far each connector is, until all have committed the end of the topic: `python progress.py [TIMEOUT_SECONDS]`.
+"""Shows how far each connector is, until all have committed the end of the topic: `python progress.py TIMEOUT PRODUCER_PID`.
 
 Done means done: the number shown is of offsets that the connector's consumer group has committed, which Millrace does only
 after the store has acknowledged the records.
@@ -17,11 +17,13 @@ STORES = ["mongodb", "cassandra", "elasticsearch"]
 
 def main():
     bootstrap = os.environ.get("KAFKA_BOOTSTRAP", "127.0.0.1:9092")
-    timeout = float(sys.argv[1]) if len(sys.argv) > 1 else 600
+    timeout, producer = float(sys.argv[1]), sys.argv[2]
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "inventory-progress", "enable.auto.commit": False})
     admin = AdminClient({"bootstrap.servers": bootstrap})
     partitions = list(consumer.list_topics(TOPIC, 15).topics[TOPIC].partitions)
-    total = sum(consumer.get_watermark_offsets(TopicPartition(TOPIC, p), 15)[1] for p in partitions)
+
+    def produced():
+        return sum(consumer.get_watermark_offsets(TopicPartition(TOPIC, p), 15)[1] for p in partitions)
 
     def committed(connector):
         request = [ConsumerGroupTopicPartitions(f"connect-{connector}", [TopicPartition(TOPIC, p) for p in partitions])]
@@ -33,8 +35,10 @@ def main():
     live = sys.stdout.isatty()
     first = True
     while True:
+        producing = os.path.exists(f"/proc/{producer}")  # asked first: what it produced is counted after
+        total = produced()
         done = {store: committed(f"inventory-{store}") for store in STORES}
-        finished = all(n >= total for n in done.values())
+        finished = not producing and all(n >= total for n in done.values())
         seconds = time.monotonic() - started
         if live and not first:
             print(f"\x1b[{len(STORES)}A", end="")

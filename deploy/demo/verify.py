@@ -57,19 +57,12 @@ def mongodb_rows():
 
 
 def cassandra_rows():
-    import logging
+    from query import connect
 
-    from cassandra.cluster import Cluster, ExecutionProfile, EXEC_PROFILE_DEFAULT
-    from cassandra.policies import WhiteListRoundRobinPolicy
-    from cassandra.query import dict_factory
-
-    logging.getLogger("cassandra").setLevel(logging.ERROR)
-    host, _, port = os.environ.get("CASSANDRA_CONTACT_POINTS", "127.0.0.1:9042").split(",")[0].partition(":")
-    profile = ExecutionProfile(WhiteListRoundRobinPolicy([host]), row_factory=dict_factory, request_timeout=60)
-    cluster = Cluster([host], port=int(port or 9042), execution_profiles={EXEC_PROFILE_DEFAULT: profile}, protocol_version=5)
-    session = cluster.connect()
+    cluster, session = connect()
     try:
         for row in session.execute(f"SELECT * FROM {DATABASE}.stock"):
+            row = dict(row._asdict())
             yield (row.pop("sku"), row.pop("warehouse")), row
     finally:
         cluster.shutdown()

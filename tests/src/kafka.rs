@@ -1,0 +1,203 @@
+//! Topics, records and committed offsets, through librdkafka.
+
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Headers, Message};
+use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer, DefaultProducerContext};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+use crate::server;
+use crate::wait::eventually;
+
+const LIMIT: Duration = Duration::from_secs(15);
+
+fn client() -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", server("KAFKA_BOOTSTRAP"));
+    config
+}
+
+/// Creates a topic and waits until it can be used.
+///
+/// # Panics
+/// When it cannot be created.
+pub async fn create_topic(topic: &str, partitions: i32) {
+    let admin: AdminClient<DefaultClientContext> = client().create().expect("an admin client");
+    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+    let results = admin.create_topics([&new], &AdminOptions::new()).await.expect("create topics");
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    eventually(&format!("topic {topic}"), LIMIT, || async {
+        let ends = end_offsets(topic).await;
+        if ends.len() == usize::try_from(partitions).unwrap_or(0) { Ok(()) } else { Err(format!("{ends:?}")) }
+    })
+    .await;
+}
+
+/// A record to produce.
+#[derive(Debug, Clone)]
+pub struct Produced {
+    /// The key
+    pub key: Option<String>,
+    /// The value; None is a tombstone
+    pub value: Option<String>,
+    /// Milliseconds since the epoch
+    pub timestamp_ms: i64,
+}
+
+/// A producer for a scenario.
+pub struct Feed {
+    producer: ThreadedProducer<DefaultProducerContext>,
+    topic: String,
+}
+
+impl Feed {
+    /// A producer for `topic`.
+    ///
+    /// # Panics
+    /// When none can be made.
+    #[must_use]
+    pub fn new(topic: &str) -> Self {
+        let mut config = client();
+        config.set("enable.idempotence", "true").set("linger.ms", "5").set("partitioner", "murmur2_random");
+        Self { producer: config.create().expect("a producer"), topic: topic.to_owned() }
+    }
+
+    /// Queues a record; waits while the queue is full.
+    ///
+    /// # Panics
+    /// On any other error.
+    pub fn send(&self, record: &Produced) {
+        loop {
+            let mut message = BaseRecord::to(&self.topic).timestamp(record.timestamp_ms);
+            if let Some(key) = &record.key {
+                message = message.key(key);
+            }
+            if let Some(value) = &record.value {
+                message = message.payload(value);
+            }
+            match self.producer.send(message) {
+                Ok(()) => return,
+                Err((error, _)) if error.rdkafka_error_code() == Some(rdkafka::types::RDKafkaErrorCode::QueueFull) => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err((error, _)) => panic!("cannot produce to {}: {error}", self.topic),
+            }
+        }
+    }
+
+    /// Waits until all is acknowledged.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub fn flush(&self) {
+        self.producer.flush(Duration::from_secs(60)).expect("flushed");
+    }
+}
+
+/// Produces all records and waits for their acknowledgement.
+pub fn produce(topic: &str, records: &[Produced]) {
+    let feed = Feed::new(topic);
+    records.iter().for_each(|record| feed.send(record));
+    feed.flush();
+}
+
+/// The end offset of each partition.
+///
+/// # Panics
+/// When the broker does not answer.
+pub async fn end_offsets(topic: &str) -> Vec<i64> {
+    let topic = topic.to_owned();
+    tokio::task::spawn_blocking(move || {
+        let consumer: BaseConsumer = client().create().expect("a consumer");
+        let metadata = consumer.fetch_metadata(Some(&topic), LIMIT).expect("metadata");
+        let partitions = metadata.topics().first().map_or(0, |t| t.partitions().len());
+        (0..i32::try_from(partitions).unwrap_or(0))
+            .filter_map(|p| consumer.fetch_watermarks(&topic, p, LIMIT).ok().map(|(_, high)| high))
+            .collect()
+    })
+    .await
+    .expect("end offsets")
+}
+
+/// What a group has committed of each partition; 0 where nothing.
+///
+/// # Panics
+/// When the broker does not answer.
+pub async fn committed(group: &str, topic: &str) -> Vec<i64> {
+    let (group, topic) = (group.to_owned(), topic.to_owned());
+    let partitions = end_offsets(&topic).await.len();
+    tokio::task::spawn_blocking(move || {
+        let consumer: BaseConsumer = client().set("group.id", &group).create().expect("a consumer");
+        let mut list = TopicPartitionList::new();
+        list.add_partition_range(&topic, 0, i32::try_from(partitions).unwrap_or(0) - 1);
+        let offsets = consumer.committed_offsets(list, LIMIT).expect("committed offsets");
+        offsets.elements().iter().map(|e| if let Offset::Offset(n) = e.offset() { n } else { 0 }).collect()
+    })
+    .await
+    .expect("committed offsets")
+}
+
+/// Waits until the group of `connector` (in the default tenant) has committed the end of the topic.
+pub async fn wait_drained(connector: &str, topic: &str, limit: Duration) {
+    let group = format!("connect-{connector}");
+    let ends = end_offsets(topic).await;
+    eventually(&format!("{group} at the end of {topic}"), limit, || async {
+        let now = committed(&group, topic).await;
+        if now == ends { Ok(()) } else { Err(format!("{now:?} of {ends:?}")) }
+    })
+    .await;
+}
+
+/// A record read back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Consumed {
+    /// Partition
+    pub partition: i32,
+    /// Offset
+    pub offset: i64,
+    /// Key
+    pub key: Option<String>,
+    /// Value
+    pub value: Option<String>,
+    /// Headers
+    pub headers: Vec<(String, String)>,
+}
+
+/// Everything in a topic right now.
+///
+/// # Panics
+/// When the broker does not answer.
+pub async fn read_all(topic: &str) -> Vec<Consumed> {
+    let ends = end_offsets(topic).await;
+    let topic = topic.to_owned();
+    tokio::task::spawn_blocking(move || {
+        let total: i64 = ends.iter().sum();
+        let consumer: BaseConsumer = client().set("group.id", crate::unique("reader")).create().expect("a consumer");
+        let mut list = TopicPartitionList::new();
+        for partition in 0..i32::try_from(ends.len()).unwrap_or(0) {
+            list.add_partition_offset(&topic, partition, Offset::Beginning).expect("a partition");
+        }
+        consumer.assign(&list).expect("assigned");
+        let text = |bytes: Option<&[u8]>| bytes.map(|b| String::from_utf8_lossy(b).into_owned());
+        let mut records = Vec::new();
+        while i64::try_from(records.len()).unwrap_or(i64::MAX) < total {
+            let message = consumer.poll(LIMIT).expect("another record").expect("a record");
+            let headers = message.headers().map_or_else(Vec::new, |headers| {
+                headers.iter().map(|h| (h.key.to_owned(), text(h.value).unwrap_or_default())).collect()
+            });
+            records.push(Consumed {
+                partition: message.partition(),
+                offset: message.offset(),
+                key: text(message.key()),
+                value: text(message.payload()),
+                headers,
+            });
+        }
+        records
+    })
+    .await
+    .expect("records")
+}

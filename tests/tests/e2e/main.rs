@@ -1,0 +1,10 @@
+//! End to end: real processes, real servers, faults by signal. One binary, so that it is linked once.
+//! `make test` runs it; by hand: `deploy/local/servers up && eval "$(deploy/local/servers env)" && cargo test -p millrace-tests`.
+
+mod bad_input;
+mod connect_rest;
+mod plane_faults;
+mod samples;
+mod store_faults;
+mod use_case;
+mod worker_faults;
