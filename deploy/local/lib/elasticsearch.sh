@@ -3,31 +3,34 @@
 # shellcheck shell=bash
 
 ELASTICSEARCH_VERSION=9.5.3
-ELASTICSEARCH_FOLDER=$MILLRACE_CACHE/elasticsearch-$ELASTICSEARCH_VERSION
+# the folder's name tells the plugin's version, so that a changed plugin leaves a running server's files alone
+ELASTICSEARCH_FOLDER=$MILLRACE_CACHE/elasticsearch-$ELASTICSEARCH_VERSION-$(cat "$LOCAL"/java/elasticsearch-plugin/* | sha256sum | cut -c1-8)
+ELASTICSEARCH_ZIP=$MILLRACE_CACHE/elasticsearch-$ELASTICSEARCH_VERSION-zip
 
 elasticsearch_install() {
-  [ -f "$ELASTICSEARCH_FOLDER/.complete" ] && [ "$(plugin_sum)" = "$(cat "$ELASTICSEARCH_FOLDER/.complete")" ] && return 0
-  maven_jars elasticsearch "$ELASTICSEARCH_FOLDER.zip" && with_lock elasticsearch elasticsearch_unpack
+  [ -f "$ELASTICSEARCH_FOLDER/.complete" ] && return 0
+  maven_jars elasticsearch "$ELASTICSEARCH_ZIP" && with_lock elasticsearch elasticsearch_unpack
 }
-plugin_sum() { cat "$LOCAL"/java/elasticsearch-plugin/* | sha256sum; }
 elasticsearch_unpack() {
+  [ ! -f "$ELASTICSEARCH_FOLDER/.complete" ] || return 0
   local staging=$ELASTICSEARCH_FOLDER.new
   rm -rf "$staging"
   mkdir -p "$staging"
-  unzip -q "$ELASTICSEARCH_FOLDER.zip/elasticsearch-$ELASTICSEARCH_VERSION.zip" -d "$staging" || return 1
+  unzip -q "$ELASTICSEARCH_ZIP/elasticsearch-$ELASTICSEARCH_VERSION.zip" -d "$staging" || return 1
   local unpacked=$staging/elasticsearch-$ELASTICSEARCH_VERSION jdk
   local plugin=$unpacked/plugins/millrace-root classes=$staging/classes
   jdk=$(java_home 21)
   rm -rf "$unpacked"/lib/platform/{darwin,windows}* "$unpacked/lib/platform/linux-aarch64"
   mkdir -p "$plugin" "$classes"
-  "$jdk/bin/javac" -Xlint:-removal -nowarn --release 21 -cp "$unpacked/lib/*" -d "$classes" "$LOCAL"/java/elasticsearch-plugin/*.java \
-    && "$jdk/bin/jar" --create --file "$plugin/millrace-root.jar" -C "$classes" . || return 1
+  "$jdk/bin/javac" -nowarn --release 21 -cp "$unpacked/lib/*" -d "$classes" "$LOCAL"/java/elasticsearch-plugin/*.java \
+    > "$MILLRACE_CACHE/javac.log" 2>&1 || { complain "the plugin does not compile:"; cat "$MILLRACE_CACHE/javac.log" >&2; return 1; }
+  "$jdk/bin/jar" --create --file "$plugin/millrace-root.jar" -C "$classes" . || return 1
   cp "$LOCAL/java/elasticsearch-plugin/plugin-descriptor.properties" "$plugin/"
   chmod -R a+rX "$unpacked"
+  : > "$unpacked/.complete"
   rm -rf "$ELASTICSEARCH_FOLDER"
   mv "$unpacked" "$ELASTICSEARCH_FOLDER"
   rm -rf "$staging"
-  plugin_sum > "$ELASTICSEARCH_FOLDER/.complete"
 }
 
 elasticsearch_ports() { port elasticsearch; port elasticsearch-transport; }

@@ -4,17 +4,15 @@
 
 DEPENDENCY_PLUGIN=org.apache.maven.plugins:maven-dependency-plugin:3.8.1
 
-# with_lock NAME COMMAND...: one installer at a time for NAME on this machine
+# with_lock NAME COMMAND...: one installer at a time for NAME on this machine; COMMAND checks again
+# whether there is still something to do
 with_lock() {
   local name=$1
   shift
   mkdir -p "$MILLRACE_CACHE/locks"
   (
     exec 8> "$MILLRACE_CACHE/locks/$name"
-    if ! flock -n 8; then
-      say "waiting for another download ($name)"
-      flock 8
-    fi
+    flock 8
     "$@"
   )
 }
@@ -32,20 +30,21 @@ verify_directory() {
   (cd "$1" && sha256sum --quiet --strict -c "$2") || { complain "checksum mismatch against $2"; return 1; }
 }
 
-# maven_jars NAME TARGET [DROP-GLOB...]: resolves java/NAME.xml into TARGET, less the files to drop
-maven_jars() {
-  local name=$1 target=$2 staging begun
+# maven_jars NAME TARGET [DROP-GLOB...]: resolves java/NAME.xml into TARGET, less the files to drop.
+# One Maven at a time: its local repository is not made for several.
+maven_jars() { [ -f "$2/.complete" ] || with_lock maven maven_fetch "$@"; }
+maven_fetch() {
+  local name=$1 target=$2 staging=$2.new log=$MILLRACE_CACHE/maven-$1.log begun glob
   shift 2
   [ ! -f "$target/.complete" ] || return 0
   begun=$(date +%s.%N)
   say "downloading ($name)"
-  staging=$target.new
   rm -rf "$staging" "$target"
   mkdir -p "$staging"
-  JAVA_HOME=$(java_home 17) with_lock maven mvn -B -q -ntp -f "$LOCAL/java/$name.xml" "$DEPENDENCY_PLUGIN:copy-dependencies" \
-    -DincludeScope=runtime "-DoutputDirectory=$staging" > "$MILLRACE_CACHE/maven-$name.log" 2>&1 \
-    || { complain "Maven failed; see $MILLRACE_CACHE/maven-$name.log:"; grep -m 5 ERROR "$MILLRACE_CACHE/maven-$name.log" >&2; return 1; }
-  local glob
+  JAVA_HOME=$(java_home 17) mvn -B -q -ntp -f "$LOCAL/java/$name.xml" "$DEPENDENCY_PLUGIN:copy-dependencies" \
+    -DincludeScope=runtime "-DoutputDirectory=$staging" > "$log" 2>&1 \
+    || { complain "Maven failed; see $log:"; grep -m 5 ERROR "$log" >&2; return 1; }
+  # shellcheck disable=SC2086  # globs
   for glob in "$@"; do (cd "$staging" && rm -f $glob); done
   verify_directory "$staging" "$LOCAL/checksums/$name.sha256" || return 1
   : > "$staging/.complete"
