@@ -15,6 +15,15 @@ TOPIC = os.environ.get("INVENTORY_TOPIC", "inventory-events")
 STORES = ["mongodb", "cassandra", "elasticsearch"]
 
 
+def runs(pid):
+    """Whether a process is there and has not ended (an unwaited child stays as a zombie)."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(") ")[2][0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 def main():
     bootstrap = os.environ.get("KAFKA_BOOTSTRAP", "127.0.0.1:9092")
     timeout, producer = float(sys.argv[1]), sys.argv[2]
@@ -35,7 +44,7 @@ def main():
     live = sys.stdout.isatty()
     first = True
     while True:
-        producing = os.path.exists(f"/proc/{producer}")  # asked first: what it produced is counted after
+        producing = runs(producer)  # asked first: what it produced is counted after
         total = produced()
         done = {store: committed(f"inventory-{store}") for store in STORES}
         finished = not producing and all(n >= total for n in done.values())
