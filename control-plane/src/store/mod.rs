@@ -5,9 +5,15 @@
 //! Keys are made in [`keys`] only. etcd's limits hold for all: a value is at most 1 MiB, a transaction at most 100
 //! operations.
 
+#[cfg(test)]
+mod contract;
 pub mod embedded;
+mod engine;
 pub mod etcd;
+mod etcd_watch;
+mod journal;
 pub mod keys;
+mod limits;
 pub mod memory;
 
 use std::time::Duration;
@@ -19,6 +25,8 @@ use futures::stream::BoxStream;
 pub const MAX_VALUE: usize = 1024 * 1024;
 /// Most operations (guards and writes together) in one commit.
 pub const MAX_OPERATIONS: usize = 100;
+/// Largest commit, bytes of keys and values together (etcd refuses requests of more than 1.5 MiB).
+pub const MAX_COMMIT: usize = 1280 * 1024;
 
 /// A key with its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,12 +157,12 @@ pub trait Store: Send + Sync + 'static {
     /// Changes under a prefix from `from_revision` on, in order, for as long as the stream is held. The stream reconnects
     /// by itself and never ends by itself; [`Event::Reset`] says that something may have been missed.
     async fn watch(&self, prefix: &str, from_revision: i64) -> Result<BoxStream<'static, Event>, StoreError>;
-    /// Does all writes if all guards hold; answers the new revision.
+    /// Does all writes if all guards hold; answers the new revision. A commit writes no key twice.
     async fn commit(&self, commit: Commit) -> Result<i64, StoreError>;
     /// A lease that ends `ttl` after the last [`Store::keep_alive`].
     async fn grant(&self, ttl: Duration) -> Result<LeaseId, StoreError>;
     /// Prolongs a lease by its whole time to live.
     async fn keep_alive(&self, lease: LeaseId) -> Result<(), StoreError>;
-    /// Ends a lease now, and the keys bound to it.
+    /// Ends a lease now, and the keys bound to it; fine if it has ended.
     async fn revoke(&self, lease: LeaseId) -> Result<(), StoreError>;
 }
