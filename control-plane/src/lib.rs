@@ -3,7 +3,9 @@
 
 pub mod auth;
 pub mod config;
+pub mod election;
 pub mod model;
+pub mod reconcile;
 pub mod store;
 
 use std::net::SocketAddr;
