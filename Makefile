@@ -1,0 +1,22 @@
+# What one types. The work is done by scripts under deploy/.
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
+
+demo: ## servers, Millrace, 100 000 events into three stores, verified; everything is left running
+	@deploy/demo/run
+
+down: ## stop what `make demo` and `make up` started; the data is kept
+	@deploy/demo/run down
+
+up: ## the servers alone: Kafka, etcd, MongoDB, Cassandra, Elasticsearch
+	@deploy/local/servers up
+
+test: ## all tests, on servers of their own that are removed afterwards
+	@deploy/local/test
+
+lint: ## format and clippy, warnings are errors
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+.PHONY: help demo down up test lint
