@@ -1,0 +1,295 @@
+//! JSON bytes into BSON by a visitor: each token is written as it is read.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+
+use millrace_sdk::{Error, Result};
+use mongodb::bson::{DateTime, Decimal128, oid::ObjectId};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value as Json;
+
+use super::{Dialect, Writer, kind};
+
+/// From this many fields on, repeated names are looked for by hash.
+const MANY_FIELDS: usize = 32;
+
+fn not_json(error: &serde_json::Error) -> Error {
+    Error::bad_record(format!("cannot make a document of the JSON: {error}"))
+}
+
+fn drive<'de, S: DeserializeSeed<'de>>(bytes: &'de [u8], seed: S) -> Result<S::Value> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = seed.deserialize(&mut deserializer).map_err(|error| not_json(&error))?;
+    deserializer.end().map_err(|error| not_json(&error))?;
+    Ok(value)
+}
+
+/// A JSON value as the payload of the element started at `at`.
+pub(super) fn element(writer: &mut Writer, at: usize, bytes: &[u8], dialect: Dialect) -> Result<()> {
+    drive(bytes, Element { writer, at, dialect })
+}
+
+/// The members of a JSON object into the open document, without `_id` if asked.
+pub(super) fn fields(writer: &mut Writer, bytes: &[u8], dialect: Dialect, without_id: bool) -> Result<()> {
+    drive(bytes, Root { writer, dialect, without_id })
+}
+
+/// The member `name` of a JSON object as the payload of the element started at `at`; false when there is none.
+pub(super) fn member(writer: &mut Writer, at: usize, bytes: &[u8], name: &str, dialect: Dialect) -> Result<bool> {
+    drive(bytes, Member { writer, at, name, dialect })
+}
+
+/// A name, borrowed unless it has escapes.
+#[derive(serde::Deserialize)]
+#[serde(transparent)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+struct Root<'w> {
+    writer: &'w mut Writer,
+    dialect: Dialect,
+    without_id: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Root<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Root<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
+        let first = map.next_key::<Name<'de>>()?;
+        members(self.writer, map, first.map(|name| name.0), self.dialect, self.without_id)
+    }
+}
+
+struct Member<'w, 'n> {
+    writer: &'w mut Writer,
+    at: usize,
+    name: &'n str,
+    dialect: Dialect,
+}
+
+impl<'de> DeserializeSeed<'de> for Member<'_, '_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<bool, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Member<'_, '_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<bool, A::Error> {
+        let payload = self.writer.len();
+        let mut found = false;
+        while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
+            if name != self.name {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            // The last of repeated names wins.
+            self.writer.truncate(payload);
+            found = true;
+            map.next_value_seed(Element { writer: &mut *self.writer, at: self.at, dialect: self.dialect })?;
+        }
+        Ok(found)
+    }
+}
+
+/// Members of an object into the open document. `first` is the name that was read already.
+fn members<'de, A: MapAccess<'de>>(
+    writer: &mut Writer,
+    mut map: A,
+    first: Option<Cow<'de, str>>,
+    dialect: Dialect,
+    without_id: bool,
+) -> std::result::Result<(), A::Error> {
+    let base = writer.names.len();
+    let mut hashes: Option<(RandomState, HashSet<u64>)> = None;
+    let mut next = first;
+    while let Some(name) = next {
+        if without_id && name == "_id" {
+            map.next_value::<IgnoredAny>()?;
+        } else {
+            let at = writer.element(&name).map_err(A::Error::custom)?;
+            map.next_value_seed(Element { writer: &mut *writer, at, dialect })?;
+            if writer.names.len() - base >= MANY_FIELDS && hashes.is_none() {
+                let state = RandomState::new();
+                let known = writer.names[base..].iter().map(|span| state.hash_one(name_at(&writer.out, span.0)));
+                hashes = Some((state.clone(), known.collect()));
+            }
+            let fresh = hashes.as_mut().is_some_and(|(state, known)| known.insert(state.hash_one(name.as_bytes())));
+            note(writer, base, at, fresh);
+        }
+        next = map.next_key::<Name<'de>>()?.map(|name| name.0);
+    }
+    writer.names.truncate(base);
+    Ok(())
+}
+
+/// Remembers the element that starts at `at` and ends here. One of the same name before it is replaced in its place: the
+/// last of repeated names wins, as in Java's `LinkedHashMap`.
+fn note(writer: &mut Writer, base: usize, at: usize, fresh: bool) {
+    let end = writer.out.len();
+    let name = name_at(&writer.out, at);
+    let earlier =
+        if fresh { None } else { writer.names[base..].iter().position(|span| name_at(&writer.out, span.0) == name) };
+    let Some(earlier) = earlier else {
+        writer.names.push((at, end));
+        return;
+    };
+    let element = writer.out.split_off(at);
+    let (start, stop) = writer.names[base + earlier];
+    let new_stop = start + element.len();
+    writer.out.splice(start..stop, element);
+    writer.names[base + earlier].1 = new_stop;
+    for span in &mut writer.names[base + earlier + 1..] {
+        *span = (span.0 + new_stop - stop, span.1 + new_stop - stop);
+    }
+}
+
+/// The name of the element at `at`: after the type, up to the NUL.
+fn name_at(out: &[u8], at: usize) -> &[u8] {
+    out[at + 1..].split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
+struct Element<'w> {
+    writer: &'w mut Writer,
+    at: usize,
+    dialect: Dialect,
+}
+
+impl<'de> DeserializeSeed<'de> for Element<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Element<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> std::result::Result<(), E> {
+        self.writer.set(self.at, kind::BOOLEAN, &[u8::from(value)]);
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> std::result::Result<(), E> {
+        match i32::try_from(value) {
+            Ok(small) if self.dialect == Dialect::Extended => {
+                self.writer.set(self.at, kind::INT32, &small.to_le_bytes());
+            }
+            _ => self.writer.set(self.at, kind::INT64, &value.to_le_bytes()),
+        }
+        Ok(())
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> std::result::Result<(), E> {
+        match i64::try_from(value) {
+            Ok(value) => self.visit_i64(value),
+            // Beyond 64 bits signed: the peer wraps around silently; a decimal keeps the number.
+            Err(_) => {
+                let decimal: Decimal128 = value.to_string().parse().map_err(|_| E::custom("number out of range"))?;
+                self.writer.set(self.at, kind::DECIMAL, &decimal.bytes());
+                Ok(())
+            }
+        }
+    }
+
+    fn visit_f64<E>(self, value: f64) -> std::result::Result<(), E> {
+        self.writer.set(self.at, kind::DOUBLE, &value.to_le_bytes());
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> std::result::Result<(), E> {
+        self.writer.set(self.at, kind::NULL, &[]);
+        Ok(())
+    }
+
+    fn visit_str<E>(self, value: &str) -> std::result::Result<(), E> {
+        self.writer.text(self.at, value);
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<(), A::Error> {
+        let Self { writer, at, dialect } = self;
+        let open = writer.open(at, kind::ARRAY);
+        for index in 0.. {
+            let before = writer.len();
+            let at = writer.item(index);
+            if seq.next_element_seed(Element { writer: &mut *writer, at, dialect })?.is_none() {
+                writer.out.truncate(before);
+                break;
+            }
+        }
+        writer.end(open);
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
+        let Self { writer, at, dialect } = self;
+        let first = map.next_key::<Name<'de>>()?.map(|name| name.0);
+        if let Some(name) = first.as_ref().filter(|name| dialect == Dialect::Extended && name.starts_with('$')) {
+            let operand = map.next_value::<Json>()?;
+            let rest = map.next_key::<Name<'de>>()?;
+            return match (extended(name, &operand), rest) {
+                (Some((kind, payload)), None) => {
+                    writer.set(at, kind, &payload);
+                    Ok(())
+                }
+                _ => Err(A::Error::custom(format!("extended JSON with \"{name}\" of this form is not available yet"))),
+            };
+        }
+        let open = writer.open(at, kind::DOCUMENT);
+        members(writer, map, first, dialect, false)?;
+        writer.end(open);
+        Ok(())
+    }
+}
+
+/// The types of extended JSON that have one operand: element type and payload.
+fn extended(name: &str, operand: &Json) -> Option<(u8, Vec<u8>)> {
+    let text = operand.as_str();
+    let payload = match name {
+        "$oid" => (kind::OBJECT_ID, ObjectId::parse_str(text?).ok()?.bytes().to_vec()),
+        "$numberInt" => (kind::INT32, text?.parse::<i32>().ok()?.to_le_bytes().to_vec()),
+        "$numberLong" => (kind::INT64, long(operand)?.to_le_bytes().to_vec()),
+        "$numberDouble" => (kind::DOUBLE, text?.parse::<f64>().ok()?.to_le_bytes().to_vec()),
+        "$numberDecimal" => (kind::DECIMAL, text?.parse::<Decimal128>().ok()?.bytes().to_vec()),
+        "$date" => {
+            let millis = match operand {
+                Json::String(text) => DateTime::parse_rfc3339_str(text).ok()?.timestamp_millis(),
+                Json::Object(object) => long(object.get("$numberLong")?)?,
+                other => other.as_i64()?,
+            };
+            (kind::DATE, millis.to_le_bytes().to_vec())
+        }
+        _ => return None,
+    };
+    Some(payload)
+}
+
+fn long(operand: &Json) -> Option<i64> {
+    operand.as_i64().or_else(|| operand.as_str()?.parse().ok())
+}

@@ -1,0 +1,161 @@
+//! Document ids. An id is an encoded `_id` element, equal as bytes when the ids are equal.
+//!
+//! Ids that the strategies make up (object ids, UUIDs) are derived from the connector's name and the record's coordinates,
+//! never random: a record that comes again gets the same id and becomes the same document.
+
+use millrace_sdk::{Batch, Datum, Error, Record, Result, TaskContext, Value};
+
+use crate::bson::{self, Writer, kind};
+use crate::settings::{IdStrategy, TopicSettings};
+
+/// An encoded `_id` element.
+pub(crate) type Id = Vec<u8>;
+
+/// Makes ids for one task.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ids {
+    seed: u64,
+}
+
+/// What a record's `_id` will be.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Chosen {
+    /// The value has it and keeps it
+    Existing(Id),
+    /// It is added
+    Added(Id),
+}
+
+impl Chosen {
+    /// The id either way.
+    pub(crate) fn id(&self) -> &[u8] {
+        match self {
+            Self::Existing(id) | Self::Added(id) => id,
+        }
+    }
+}
+
+impl Ids {
+    /// Ids of a connector; another connector makes others of the same records.
+    pub(crate) fn of(context: &TaskContext) -> Self {
+        Self { seed: fnv(fnv(fnv(FNV_START, context.tenant.as_bytes()), &[0]), context.connector.as_bytes()) }
+    }
+
+    /// The `_id` of a record's document.
+    ///
+    /// # Errors
+    /// `BadRecord` when key or value do not give one.
+    pub(crate) fn choose(self, settings: &TopicSettings, batch: &Batch, record: &Record) -> Result<Chosen> {
+        if record.value.is_null() {
+            return self.make(settings, batch, record).map(Chosen::Added);
+        }
+        if !settings.overwrite_existing_id || settings.id == IdStrategy::ProvidedInValue {
+            if let Some(id) = bson::field(&record.value, "_id", "_id")? {
+                return Ok(Chosen::Existing(id));
+            }
+        }
+        self.make(settings, batch, record).map(Chosen::Added)
+    }
+
+    fn make(self, settings: &TopicSettings, batch: &Batch, record: &Record) -> Result<Id> {
+        let mut writer = Writer::default();
+        let at = writer.known("_id");
+        match settings.id {
+            IdStrategy::BsonOid => writer.set(at, kind::OBJECT_ID, &self.object_id(batch, record)),
+            IdStrategy::Uuid if settings.uuid_binary => writer.binary(at, 4, &self.uuid(batch, record)),
+            IdStrategy::Uuid => {
+                let uuid = mongodb::bson::Uuid::from_bytes(self.uuid(batch, record));
+                writer.text(at, &uuid.to_string());
+            }
+            IdStrategy::KafkaMetaData => {
+                let text = format!("{}#{}#{}", batch.topic(record), batch.origin.partition, record.offset);
+                writer.text(at, &text);
+            }
+            IdStrategy::FullKey => full_key(&mut writer, at, &record.key)?,
+            IdStrategy::ProvidedInKey => return provided(&record.key, "key"),
+            IdStrategy::ProvidedInValue => return provided(&record.value, "value"),
+        }
+        Ok(writer.into_bytes())
+    }
+
+    /// A number that no other record of this connector has, but for one chance in 2^64 per pair of partitions.
+    fn coordinates(self, batch: &Batch, record: &Record) -> u64 {
+        let partition = fnv(fnv(self.seed, batch.origin.topic.as_bytes()), &batch.origin.partition.to_be_bytes());
+        mix(partition).wrapping_add_signed(record.offset)
+    }
+
+    fn object_id(self, batch: &Batch, record: &Record) -> [u8; 12] {
+        let seconds = u32::try_from(record.timestamp_ms.unwrap_or(0) / 1000).unwrap_or(0);
+        let mut bytes = [0; 12];
+        bytes[..4].copy_from_slice(&seconds.to_be_bytes());
+        bytes[4..].copy_from_slice(&self.coordinates(batch, record).to_be_bytes());
+        bytes
+    }
+
+    /// A UUID of version 8: 64 bits say the record, the others are drawn from them and the timestamp.
+    fn uuid(self, batch: &Batch, record: &Record) -> [u8; 16] {
+        let low = self.coordinates(batch, record);
+        let high = mix(low ^ record.timestamp_ms.unwrap_or(0).cast_unsigned() ^ self.seed);
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&low.to_be_bytes());
+        bytes[8..].copy_from_slice(&high.to_be_bytes());
+        // Six bits are the format's; what they displace is kept in bits that say nothing.
+        bytes[15] = (bytes[6] >> 4) | (bytes[15] & 0xF0);
+        bytes[6] = (bytes[6] & 0x0F) | 0x80;
+        bytes[8] = (bytes[8] & 0x3F) | 0x80;
+        bytes
+    }
+}
+
+fn full_key(writer: &mut Writer, at: usize, key: &Datum) -> Result<()> {
+    if key.is_null() {
+        return Err(Error::bad_record(
+            "the record has no key, and FullKeyStrategy makes the _id of the key: give the records keys, or use another \
+             document.id.strategy",
+        ));
+    }
+    let mut document = Writer::default();
+    document.document(key, None).map_err(|error| {
+        Error::bad_record(format!("FullKeyStrategy needs a document as key: {}", error.chain())).because(error)
+    })?;
+    let bytes = document.into_bytes();
+    writer.set(at, kind::DOCUMENT, &bytes);
+    Ok(())
+}
+
+fn provided(datum: &Datum, what: &str) -> Result<Id> {
+    let found = bson::field(datum, "_id", "_id")?;
+    found.filter(|id| id.first() != Some(&kind::NULL)).ok_or_else(|| {
+        Error::bad_record(format!("the {what} has no field \"_id\", or it is null; document.id.strategy asks for one"))
+    })
+}
+
+/// Whether no value of these records can have an `_id` of its own; cheap, and false when in doubt.
+pub(crate) fn values_have_no_id(records: &[Record]) -> bool {
+    records.iter().all(|record| match &record.value {
+        Datum::Decoded { value: Value::Json(_) | Value::Map(_), .. } => {
+            matches!(bson::field(&record.value, "_id", "_id"), Ok(None))
+        }
+        datum => datum.is_null(),
+    })
+}
+
+const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// FNV-1a: stable for ever, as ids must be.
+fn fnv(mut hash: u64, bytes: &[u8]) -> u64 {
+    for byte in bytes {
+        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    hash
+}
+
+/// Spreads a hash over all its bits (splitmix64's last steps).
+fn mix(mut hash: u64) -> u64 {
+    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ (hash >> 31)
+}
+
+#[cfg(test)]
+mod tests;
