@@ -1,0 +1,177 @@
+//! `apply` and `validate`: files to the server.
+
+use std::path::PathBuf;
+
+use millrace_proto::v1;
+use serde_json::json;
+use tonic::Code;
+
+use super::progress::Progress;
+use super::wait::{Wanted, wait_for};
+use super::{Api, within};
+use crate::args::{Apply, Validate};
+use crate::failure::Failure;
+use crate::input::{ConnectorFile, read_connectors};
+use crate::output::{print, show};
+
+/// What became of a connector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Applied {
+    Created,
+    Updated,
+    Unchanged,
+}
+
+impl Applied {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
+/// `millrace apply`
+pub(crate) async fn apply(args: &Apply) -> Result<(), Failure> {
+    let files = read_all(&args.filename)?;
+    let api = Api::connect(&args.client).await?;
+    for file in &files {
+        let mut progress = Progress::new();
+        progress.tell(&format!("{}: checking", file.name));
+        let (applied, warnings) = apply_one(&api, file).await?;
+        drop(progress);
+        print(&format!("connector {} {}\n", file.name, applied.word()))?;
+        for warning in warnings {
+            eprintln!("warning: {}: {warning}", file.name);
+        }
+    }
+    if args.wait.wait {
+        for file in &files {
+            wait_for(&api, &file.name, wanted(file), args.wait.timeout).await?;
+            print(&format!(
+                "connector {} is {}\n",
+                file.name,
+                match wanted(file) {
+                    Wanted::Running => "running",
+                    Wanted::Paused => "paused",
+                    Wanted::Stopped => "stopped",
+                }
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+fn read_all(paths: &[PathBuf]) -> Result<Vec<ConnectorFile>, Failure> {
+    let mut files: Vec<ConnectorFile> = Vec::new();
+    for path in paths {
+        for file in read_connectors(path)? {
+            if let Some(other) = files.iter().find(|other| other.name == file.name) {
+                return Err(Failure::usage(format!(
+                    "connector {} is in {} and in {}",
+                    file.name, other.origin, file.origin
+                )));
+            }
+            files.push(file);
+        }
+    }
+    Ok(files)
+}
+
+fn wanted(file: &ConnectorFile) -> Wanted {
+    match file.initial_state.as_deref() {
+        Some("PAUSED") => Wanted::Paused,
+        Some("STOPPED") => Wanted::Stopped,
+        _ => Wanted::Running,
+    }
+}
+
+/// Creates the connector or replaces its configuration; an existing one keeps its target state, as in Kafka Connect.
+pub(crate) async fn apply_one(api: &Api, file: &ConnectorFile) -> Result<(Applied, Vec<String>), Failure> {
+    let initial_state = match wanted(file) {
+        Wanted::Running => v1::TargetState::Running,
+        Wanted::Paused => v1::TargetState::Paused,
+        Wanted::Stopped => v1::TargetState::Stopped,
+    };
+    let config: std::collections::HashMap<_, _> = file.config.clone().into_iter().collect();
+    let create = v1::CreateConnectorRequest {
+        parent: api.parent(),
+        connector_id: file.name.clone(),
+        config: config.clone(),
+        initial_state: initial_state.into(),
+        validate_only: false,
+    };
+    let refused = |verb: &str, status: &tonic::Status| {
+        api.failure(format!("cannot {verb} connector {} ({})", file.name, file.origin), status)
+    };
+    match api.connectors().create_connector(within(create)).await {
+        Ok(answer) => return Ok((Applied::Created, answer.into_inner().warnings)),
+        Err(status) if status.code() == Code::AlreadyExists => {}
+        Err(status) => return Err(refused("create", &status)),
+    }
+    let before = api.get(&file.name).await?;
+    let update = v1::UpdateConnectorRequest {
+        connector: Some(v1::Connector { name: api.name_of(&file.name), config, ..v1::Connector::default() }),
+        update_mask: None,
+        allow_missing: true,
+    };
+    let answer =
+        api.connectors().update_connector(within(update)).await.map_err(|status| refused("update", &status))?;
+    let answer = answer.into_inner();
+    let unchanged = answer.connector.is_some_and(|after| after.etag == before.etag || after.config == before.config);
+    Ok((if unchanged { Applied::Unchanged } else { Applied::Updated }, answer.warnings))
+}
+
+/// `millrace validate`
+pub(crate) async fn validate(args: &Validate) -> Result<(), Failure> {
+    let files = read_all(&args.filename)?;
+    let api = Api::connect(&args.client).await?;
+    let mut answers = Vec::new();
+    let mut text = String::new();
+    let mut wrong = 0;
+    for file in &files {
+        let request = v1::ValidateConnectorRequest {
+            parent: api.parent(),
+            connector_id: file.name.clone(),
+            config: file.config.clone().into_iter().collect(),
+        };
+        let mut progress = Progress::new();
+        progress.tell(&format!("{}: checking", file.name));
+        let answer = api.connectors().validate_connector(within(request)).await;
+        let answer =
+            answer.map_err(|status| api.failure(format!("cannot validate {}", file.name), &status))?.into_inner();
+        drop(progress);
+        wrong += answer.errors.len();
+        let verdict = match answer.errors.len() {
+            0 => "valid".to_owned(),
+            1 => "1 problem".to_owned(),
+            many => format!("{many} problems"),
+        };
+        text.push_str(&format!("connector {} ({}): {verdict}\n", file.name, file.origin));
+        for (word, problems) in [("error", &answer.errors), ("warning", &answer.warnings)] {
+            for problem in problems {
+                text.push_str(&format!("  {word}: {}\n", problem_text(problem)));
+            }
+        }
+        let problems = |problems: &[v1::ConfigProblem]| -> Vec<_> {
+            problems.iter().map(|problem| json!({"key": problem.key, "message": problem.message})).collect()
+        };
+        answers.push(
+            json!({"name": file.name, "errors": problems(&answer.errors), "warnings": problems(&answer.warnings)}),
+        );
+    }
+    show(args.output.output, &serde_json::Value::Array(answers), || text)?;
+    match wrong {
+        0 => Ok(()),
+        1 => Err(Failure::new("the configuration would be refused: 1 problem")),
+        many => Err(Failure::new(format!("the configuration would be refused: {many} problems"))),
+    }
+}
+
+fn problem_text(problem: &v1::ConfigProblem) -> String {
+    if problem.key.is_empty() || problem.message.starts_with(&problem.key) {
+        return problem.message.clone();
+    }
+    format!("{}: {}", problem.key, problem.message)
+}
