@@ -118,7 +118,6 @@ impl Cluster {
             .args(["--key-file", &self.file("secrets.key"), "--worker-token-file", &self.file("worker.token")])
             .args(["--grpc-listen", &grpc, "--rest-listen", &rest, "--metrics-listen", &metrics])
             .args(["--sessions-listen", &format!("127.0.0.1:{sessions_port}")])
-            .args(self.file_connectors.then_some("--file-connectors"))
             .current_dir(self.directory.path());
         let process = Process::start(&format!("control-plane-{n}"), self.directory.path(), &mut command);
         self.control_planes.push(ControlPlane { process, rest, grpc });
