@@ -10,6 +10,8 @@ use super::{Api, short_name};
 use crate::failure::Failure;
 
 const POLL: Duration = Duration::from_millis(200);
+/// How long FAILED must last to be believed: right after a change it may be the old configuration's.
+const FAILED_FOR: Duration = Duration::from_secs(2);
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,20 +39,27 @@ enum Way {
     Going(String),
 }
 
-/// Waits; FAILED ends it at once.
+/// Waits; FAILED ends it early.
 pub(crate) async fn wait_for(api: &Api, connector: &str, wanted: Wanted, timeout: Duration) -> Result<(), Failure> {
     let until = Instant::now() + timeout;
     let mut progress = Progress::new();
+    let mut failed_since = None;
     loop {
         let status = api.status(connector).await?;
         let text = match judge(&status, wanted) {
             Way::There => return Ok(()),
+            Way::Failed(trace) if failed_since.get_or_insert_with(Instant::now).elapsed() < FAILED_FOR => {
+                format!("FAILED, {}", trace.lines().next().unwrap_or_default())
+            }
             Way::Failed(trace) => {
                 return Err(Failure::new(format!("connector {connector} has failed"))
                     .detail(trace)
                     .hint(format!("mend the cause, then: millrace restart {connector} --only-failed")));
             }
-            Way::Going(text) => text,
+            Way::Going(text) => {
+                failed_since = None;
+                text
+            }
         };
         progress.tell(&format!("{connector}: {text}"));
         if Instant::now() >= until {

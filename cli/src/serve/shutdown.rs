@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 const INTERRUPTED: i32 = 130;
 
 /// Cancels the token at the first signal. Runs until the process ends.
+#[expect(clippy::disallowed_methods, reason = "the second signal asks for exactly that: to end without the drain")]
 pub(super) async fn on_signals(shutdown: CancellationToken) {
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
