@@ -95,9 +95,11 @@ impl LeaseClock {
 
 /// Publishes a state: waiting readers wake up only when it turns from live to headless or back, while the end of a running
 /// lease moves silently, so that a thousand idle tasks do not wake up once a second.
-pub fn publish(sender: &watch::Sender<LeaseState>, state: LeaseState) {
+pub fn publish(sender: &watch::Sender<LeaseState>, state: LeaseState, now: Instant) {
     sender.send_if_modified(|current| {
-        let turned = matches!(current, LeaseState::Live { .. }) != matches!(state, LeaseState::Live { .. });
+        // A reader may have seen that the old end has passed, before anybody published it.
+        let lapsed = matches!(current, LeaseState::Live { .. }) && !current.is_live(now);
+        let turned = lapsed || matches!(current, LeaseState::Live { .. }) != matches!(state, LeaseState::Live { .. });
         *current = state;
         turned
     });
@@ -176,14 +178,18 @@ mod tests {
     fn readers_wake_up_only_when_the_state_turns() {
         let start = Instant::now();
         let (sender, mut reader) = watch::channel(LeaseState::Headless);
-        publish(&sender, LeaseState::Live { until: after(start, 1) });
+        publish(&sender, LeaseState::Live { until: after(start, 1) }, start);
         assert!(reader.has_changed().unwrap());
         reader.mark_unchanged();
-        publish(&sender, LeaseState::Live { until: after(start, 1000) });
+        publish(&sender, LeaseState::Live { until: after(start, 1000) }, start);
         assert!(!reader.has_changed().unwrap());
         assert!(reader.borrow().is_live(after(start, 999)), "the new end is seen all the same");
         assert!(!reader.borrow().is_live(after(start, 1000)), "a thawed process sees that its time is over");
-        publish(&sender, LeaseState::Headless);
+        publish(&sender, LeaseState::Headless, start);
         assert!(reader.has_changed().unwrap());
+        publish(&sender, LeaseState::Live { until: after(start, 2000) }, start);
+        reader.mark_unchanged();
+        publish(&sender, LeaseState::Live { until: after(start, 9000) }, after(start, 3000));
+        assert!(reader.has_changed().unwrap(), "a lease that had lapsed unnoticed is news when it comes back");
     }
 }
