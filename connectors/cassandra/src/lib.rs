@@ -5,10 +5,16 @@
 //! or delete) → `write_time` (so that replays and ties within a millisecond end with the newest value) → `sink` (bounded
 //! concurrent prepared statements).
 
+mod codec;
 mod config;
+mod error;
 mod mapping;
+mod plan;
+mod row;
+mod session;
 mod sink;
 mod tables;
+mod write_time;
 
 pub use config::SinkConfig;
 pub use sink::{CassandraSink, Sink};
