@@ -1,3 +1,5 @@
+//! Compiles the protocol definitions.
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let protos = [
         "millrace/v1/connectors.proto",

@@ -38,4 +38,8 @@ etcd_start() {
   await 60 "$(home)/etcd.log" etcd_answers
 }
 etcd_answers() { curl -s -m 2 "http://$HOST:$(port etcd)/health" | grep -q '"health":"true"'; }
-etcd_env() { echo "export ETCD_ENDPOINTS=http://$HOST:$(port etcd)"; }
+etcd_env() {
+  echo "export ETCD_ENDPOINTS=http://$HOST:$(port etcd)"
+  # where etcd was unpacked rather than installed, etcd and etcdctl are found all the same
+  command -v etcd > /dev/null || echo "export PATH=\"\$PATH:$MILLRACE_CACHE/etcd/usr/bin\""
+}

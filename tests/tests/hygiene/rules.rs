@@ -1,0 +1,262 @@
+//! The rules: each takes text and gives what is wrong with it.
+
+use std::fmt;
+
+use crate::source::Source;
+
+/// Longest code part of a file, and longest inline test module.
+const MOST_LINES: usize = 600;
+const MOST_TEST_LINES: usize = 200;
+
+const CONNECTORS: [&str; 4] = [
+    "millrace-connector-cassandra",
+    "millrace-connector-elasticsearch",
+    "millrace-connector-file",
+    "millrace-connector-mongodb",
+];
+
+/// Something that breaks a rule, and where.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub place: String,
+    pub what: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.place, self.what)
+    }
+}
+
+fn finding(place: impl Into<String>, what: impl Into<String>) -> Finding {
+    Finding { place: place.into(), what: what.into() }
+}
+
+/// The crates of the workspace that `name` may use; `None` for a crate this table does not know.
+fn allowed(name: &str) -> Option<Vec<&'static str>> {
+    Some(match name {
+        // The tests share no code with what they test.
+        "millrace-proto" | "millrace-sdk" | "millrace-tests" => vec![],
+        // Of the SDK the control plane takes configuration definitions alone.
+        "millrace-control-plane" => vec!["millrace-proto", "millrace-sdk"],
+        "millrace-data-plane" => [&["millrace-proto", "millrace-sdk"][..], &CONNECTORS].concat(),
+        "millrace" => vec!["millrace-control-plane", "millrace-data-plane", "millrace-proto", "millrace-sdk"],
+        name if CONNECTORS.contains(&name) => vec!["millrace-sdk"],
+        _ => return None,
+    })
+}
+
+/// `proto <- control-plane`; `sdk <- connectors <- data-plane -> proto`; `cli -> control-plane, data-plane`.
+pub fn dependencies(path: &str, manifest: &toml::Table) -> Vec<Finding> {
+    let name = manifest["package"]["name"].as_str().unwrap_or_default();
+    let Some(allowed) = allowed(name) else {
+        return vec![finding(path, format!("say in tests/tests/hygiene/rules.rs which crates '{name}' may use"))];
+    };
+    ["dependencies", "dev-dependencies", "build-dependencies"]
+        .iter()
+        .filter_map(|section| manifest.get(*section)?.as_table())
+        .flat_map(toml::Table::keys)
+        .filter(|used| used.starts_with("millrace") && !allowed.contains(&used.as_str()))
+        .map(|used| finding(path, format!("'{name}' must not depend on '{used}'")))
+        .collect()
+}
+
+pub fn workspace_lints(path: &str, manifest: &toml::Table) -> Option<Finding> {
+    let taken = manifest.get("lints").and_then(|lints| lints.get("workspace")).and_then(toml::Value::as_bool);
+    (taken != Some(true)).then(|| finding(path, "has no `[lints] workspace = true`"))
+}
+
+pub fn sizes(source: &Source) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let (code, tests) = (source.code_lines(), source.inline_test_lines());
+    if code > MOST_LINES {
+        found.push(finding(&source.path, format!("{code} lines of code, the most is {MOST_LINES}: split it")));
+    }
+    if tests > MOST_TEST_LINES {
+        let what =
+            format!("{tests} lines of inline tests, the most is {MOST_TEST_LINES}: move them to a file of their own");
+        found.push(finding(&source.path, what));
+    }
+    found
+}
+
+fn lines_with<'a>(
+    source: &'a Source,
+    lines: impl Iterator<Item = (usize, &'a str)> + 'a,
+    words: &'a [&str],
+) -> impl Iterator<Item = Finding> + 'a {
+    lines.flat_map(move |(number, line)| {
+        words
+            .iter()
+            .filter(move |word| line.contains(**word))
+            .map(move |word| finding(format!("{}:{number}", source.path), format!("`{word}`")))
+    })
+}
+
+/// Unfinished work, in tests too.
+pub fn words(source: &Source) -> Vec<Finding> {
+    let numbered = source.code.lines().enumerate().map(|(index, line)| (index + 1, line));
+    lines_with(source, numbered, &["todo!(", "unimplemented!(", "dbg!("]).collect()
+}
+
+pub fn unwraps(source: &Source) -> Vec<Finding> {
+    lines_with(source, source.product_lines(), &[".unwrap()"]).collect()
+}
+
+/// A task whose handle is thrown away: nobody sees it panic, nobody waits for it at the end.
+pub fn detached_spawns(source: &Source) -> Vec<Finding> {
+    let code: Vec<&str> = source.product_lines().map(|(_, line)| line).collect();
+    let code = code.join("\n");
+    code.match_indices("tokio::spawn(")
+        .filter(|(at, call)| {
+            let before = code[..*at].trim_end().chars().next_back().unwrap_or('{');
+            let after = code[closing(&code, at + call.len())..].trim_start();
+            "{};".contains(before) && after.starts_with(';')
+        })
+        .map(|(at, _)| {
+            let number = code[..at].matches('\n').count() + 1;
+            finding(format!("{}:{number}", source.path), "a spawned task whose handle is dropped")
+        })
+        .collect()
+}
+
+/// The place after the parenthesis that closes the one opened before `from`.
+fn closing(code: &str, from: usize) -> usize {
+    let mut depth = 1;
+    for (offset, letter) in code[from..].char_indices() {
+        match letter {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return from + offset + 1;
+        }
+    }
+    code.len()
+}
+
+/// A file of unit tests is told by the module it tests.
+pub fn headers(source: &Source) -> Option<Finding> {
+    let unit_tests = source.is_test && !source.path.starts_with("tests/");
+    let missing = !unit_tests && !source.text.starts_with("//! ");
+    missing.then(|| finding(&source.path, "does not start with a `//!` line that says what it is"))
+}
+
+/// Hosts of package registries and folders of one machine. The names are put together here so that this file passes.
+pub fn foreign_places(path: &str, text: &str) -> Vec<Finding> {
+    let places = [
+        concat!("index.", "crates.io"),
+        concat!("static.", "crates.io"),
+        concat!("repo1.", "maven.org"),
+        concat!("repo.", "maven.apache.org"),
+        concat!("pypi", ".org"),
+        concat!("files.", "pythonhosted.org"),
+        concat!("proxy.", "golang.org"),
+        concat!("registry.", "npmjs.org"),
+        concat!("/wo", "rk/"),
+        concat!("/ro", "ot/"),
+        concat!("/ho", "me/"),
+    ];
+    text.lines()
+        .enumerate()
+        .flat_map(|(index, line)| {
+            places.iter().filter(move |place| line.contains(**place)).map(move |place| (index + 1, place))
+        })
+        .map(|(number, place)| finding(format!("{path}:{number}"), format!("mentions {place}")))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(path: &str, text: &str) -> Source {
+        Source::new(path.into(), text.into(), &[])
+    }
+
+    fn manifest(text: &str) -> toml::Table {
+        text.parse().expect("valid")
+    }
+
+    #[test]
+    fn a_dependency_against_the_direction_is_found() {
+        for (crate_name, used, wrong) in [
+            ("millrace-control-plane", "millrace-data-plane", true),
+            ("millrace-sdk", "millrace-proto", true),
+            ("millrace-connector-file", "millrace-data-plane", true),
+            ("millrace-connector-file", "millrace-connector-mongodb", true),
+            ("millrace-tests", "millrace-sdk", true),
+            ("millrace-new", "serde", true),
+            ("millrace-control-plane", "millrace-proto", false),
+            ("millrace-data-plane", "millrace-connector-file", false),
+            ("millrace", "millrace-data-plane", false),
+        ] {
+            for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
+                let text = format!("[package]\nname = \"{crate_name}\"\n[{section}]\n{used}.workspace = true\n");
+                let found = dependencies("x/Cargo.toml", &manifest(&text));
+                assert_eq!(!found.is_empty(), wrong, "{crate_name} -> {used} in {section}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_crate_without_the_lints_is_found() {
+        assert!(workspace_lints("x", &manifest("[package]\nname = \"x\"")).is_some());
+        assert!(workspace_lints("x", &manifest("[lints]\nworkspace = true")).is_none());
+    }
+
+    #[test]
+    fn long_files_are_found() {
+        let code = "x\n".repeat(600);
+        assert_eq!(sizes(&source("a.rs", &code)), []);
+        assert_eq!(sizes(&source("a.rs", &format!("{code}y\n"))).len(), 1);
+        let inline = |lines: usize| format!("x\n#[cfg(test)]\nmod tests {{\n{}}}\n", "x\n".repeat(lines));
+        assert_eq!(sizes(&source("a.rs", &inline(197))), []);
+        assert_eq!(sizes(&source("a.rs", &inline(198))).len(), 1);
+    }
+
+    #[test]
+    fn banned_words_are_found_in_code_alone() {
+        let bad = source("x/src/a.rs", "fn a() {\n    todo!(\"later\")\n}\n");
+        assert_eq!(words(&bad), [finding("x/src/a.rs:2", "`todo!(`")]);
+        assert_eq!(words(&source("x/src/tests.rs", "dbg!(1); unimplemented!()")).len(), 2);
+        assert_eq!(words(&source("x/src/a.rs", "// todo!()\nlet a = \"dbg!(1)\";\n")), []);
+    }
+
+    #[test]
+    fn unwraps_are_found_outside_tests() {
+        assert_eq!(unwraps(&source("x/src/a.rs", "a.unwrap();\n#[cfg(test)]\nmod tests {\nb.unwrap();\n}\n")).len(), 1);
+        assert_eq!(unwraps(&source("x/src/a/tests.rs", "a.unwrap();")), []);
+        assert_eq!(unwraps(&source("x/src/a.rs", "a.unwrap_or(1); // .unwrap()")), []);
+    }
+
+    #[test]
+    fn a_dropped_handle_is_found() {
+        for (text, wrong) in [
+            ("fn a() {\n    tokio::spawn(async { f(); });\n}", true),
+            ("f();\ntokio::spawn(f());\n", true),
+            ("let a = tokio::spawn(f());", false),
+            ("fn a() -> JoinHandle<()> {\n    tokio::spawn(f())\n}", false),
+            ("set.push(tokio::spawn(f()));", false),
+        ] {
+            assert_eq!(detached_spawns(&source("x/src/a.rs", text)).len(), usize::from(wrong), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_missing_header_is_found() {
+        assert!(headers(&source("a.rs", "use std::fmt;\n")).is_some());
+        assert!(headers(&source("tests/src/a.rs", "use std::fmt;\n")).is_some());
+        assert!(headers(&source("a.rs", "//! What it is.\n")).is_none());
+        assert!(headers(&source("x/src/a/tests.rs", "use super::*;\n")).is_none());
+    }
+
+    #[test]
+    fn places_of_one_machine_are_found() {
+        let line = ["cd ", "/wo", "rk/main"].concat();
+        assert_eq!(foreign_places("a.sh", &format!("ok\n{line}\n"))[0].place, "a.sh:2");
+        assert_eq!(foreign_places("a.md", &["https://repo1", ".maven.org/maven2"].concat()).len(), 1);
+        assert_eq!(foreign_places("a.md", "https://github.com/x, /var/lib/millrace, crates.io"), []);
+    }
+}
