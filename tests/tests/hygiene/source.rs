@@ -1,18 +1,18 @@
 //! A Rust file as the rules see it: which part of it is tests, and its code without comments and literals.
 
 /// One Rust file of the workspace.
-pub struct Source {
-    pub path: String,
-    pub text: String,
+pub(crate) struct Source {
+    pub(crate) path: String,
+    pub(crate) text: String,
     /// `text` with comments and the contents of literals blanked out; the lines stay where they are.
-    pub code: String,
+    pub(crate) code: String,
     /// The whole file is test code.
-    pub is_test: bool,
+    pub(crate) is_test: bool,
 }
 
 impl Source {
     /// `test_files` are the files that others declare as test modules.
-    pub fn new(path: String, text: String, test_files: &[String]) -> Self {
+    pub(crate) fn new(path: String, text: String, test_files: &[String]) -> Self {
         let is_test = path.starts_with("tests/")
             || path.contains("/tests/")
             || path.ends_with("/tests.rs")
@@ -22,17 +22,17 @@ impl Source {
     }
 
     /// Lines before an inline test module, all when there is none.
-    pub fn code_lines(&self) -> usize {
+    pub(crate) fn code_lines(&self) -> usize {
         inline_tests(&self.code).unwrap_or_else(|| self.text.lines().count())
     }
 
     /// Lines of an inline test module.
-    pub fn inline_test_lines(&self) -> usize {
+    pub(crate) fn inline_test_lines(&self) -> usize {
         inline_tests(&self.code).map_or(0, |start| self.text.lines().count() - start)
     }
 
     /// Numbered lines of code that is in the product: none of a test file, those before the inline tests of another.
-    pub fn product_lines(&self) -> impl Iterator<Item = (usize, &str)> {
+    pub(crate) fn product_lines(&self) -> impl Iterator<Item = (usize, &str)> {
         let count = if self.is_test { 0 } else { self.code_lines() };
         self.code.lines().take(count).enumerate().map(|(index, line)| (index + 1, line))
     }
@@ -52,7 +52,7 @@ fn is_inline_module(line: &str) -> bool {
 }
 
 /// The files that `path` declares as test modules (`#[cfg(test)] mod x;`).
-pub fn test_modules(path: &str, text: &str) -> Vec<String> {
+pub(crate) fn test_modules(path: &str, text: &str) -> Vec<String> {
     let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
     let stem = file.trim_end_matches(".rs");
     let inside = match stem {
