@@ -1,8 +1,16 @@
-//! The file sink.
+//! The file sink: each record's value, as Java prints it, is a line. At least once: a batch that comes again is written again.
 
-use millrace_sdk::{Batch, Error, Findings, Result, SinkConnector, SinkTask, TaskContext, WriteReport, async_trait};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::SinkConfig;
+use millrace_sdk::{
+    Batch, Error, Findings, Problem, RecordFailure, Result, SinkConnector, SinkTask, TaskContext, WriteReport,
+    async_trait,
+};
+
+use crate::{SinkConfig, java};
 
 /// Appends each record's value to a file.
 #[derive(Debug, Default, Clone, Copy)]
@@ -10,7 +18,10 @@ pub struct Sink;
 
 /// The running task.
 #[derive(Debug)]
-pub struct FileSink;
+pub struct FileSink {
+    path: String,
+    file: Arc<Mutex<File>>,
+}
 
 #[async_trait]
 impl SinkConnector for Sink {
@@ -22,18 +33,116 @@ impl SinkConnector for Sink {
     type Config = SinkConfig;
     type Task = FileSink;
 
-    async fn check(&self, _: &SinkConfig, _: &TaskContext) -> Result<Findings> {
-        Ok(Findings::default())
+    async fn check(&self, config: &SinkConfig, _: &TaskContext) -> Result<Findings> {
+        let mut findings = Findings::default();
+        let path = Path::new(&config.file);
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if path.is_dir() {
+            findings.errors.push(Problem::new("file", format!("{} is a directory, not a file", config.file)));
+        } else if folder.is_some_and(|folder| !folder.is_dir()) {
+            findings.errors.push(Problem::new("file", format!("the folder of {} does not exist", config.file)));
+        }
+        Ok(findings)
     }
 
-    async fn open(&self, _: SinkConfig, _: TaskContext) -> Result<FileSink> {
-        Err(Error::internal("the file sink is not built yet"))
+    async fn open(&self, config: SinkConfig, _: TaskContext) -> Result<FileSink> {
+        let file = OpenOptions::new().create(true).append(true).open(&config.file);
+        let file = file.map_err(|error| unwritable(&config.file, error))?;
+        Ok(FileSink { path: config.file, file: Arc::new(Mutex::new(file)) })
     }
 }
 
 #[async_trait]
 impl SinkTask for FileSink {
-    async fn write(&self, _: &Batch) -> Result<WriteReport> {
-        Err(Error::internal("the file sink is not built yet"))
+    async fn write(&self, batch: &Batch) -> Result<WriteReport> {
+        let mut report = WriteReport::all_durable();
+        let mut text = String::new();
+        for (index, record) in batch.records.iter().enumerate() {
+            let before = text.len();
+            match java::print(&record.value, &mut text) {
+                Ok(()) => text.push('\n'),
+                Err(error) => {
+                    text.truncate(before);
+                    report.failures.push(RecordFailure { index, error });
+                }
+            }
+        }
+        let file = self.file.clone();
+        // One write for the whole batch, so that batches of several partitions do not mix within a line.
+        let written = tokio::task::spawn_blocking(move || {
+            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            file.write_all(text.as_bytes()).and_then(|()| file.flush())
+        });
+        match written.await {
+            Ok(Ok(())) => Ok(report),
+            Ok(Err(error)) => Err(unwritable(&self.path, error)),
+            Err(error) => Err(Error::internal("writing the file was cut short").because(error)),
+        }
+    }
+}
+
+fn unwritable(path: &str, error: io::Error) -> Error {
+    let message = format!("cannot write {path}");
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::IsADirectory => {
+            Error::bad_config(message)
+        }
+        _ => Error::transient(message),
+    }
+    .because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_sdk::{Bytes, Datum, Flat, Record, TimestampKind, TopicPartition, Value};
+
+    use super::*;
+
+    fn context() -> TaskContext {
+        TaskContext {
+            tenant: "default".to_owned(),
+            connector: "file".to_owned(),
+            task: 0,
+            tasks_total: 1,
+            generation: 1,
+            topics: Vec::new(),
+            config: Arc::new(Flat::new()),
+        }
+    }
+
+    fn batch(values: Vec<Datum>) -> Batch {
+        let record = |(offset, value): (usize, Datum)| Record {
+            offset: i64::try_from(offset).unwrap(),
+            timestamp_ms: None,
+            timestamp_kind: TimestampKind::None,
+            renamed_topic: None,
+            key: Datum::Null,
+            value,
+            headers: Vec::new(),
+        };
+        let records = values.into_iter().enumerate().map(record).collect();
+        Batch { origin: TopicPartition { topic: "t".into(), partition: 0 }, records }
+    }
+
+    #[tokio::test]
+    async fn values_are_appended_and_a_bad_one_costs_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.txt");
+        std::fs::write(&path, "before\n").unwrap();
+        let config = SinkConfig { file: path.display().to_string() };
+        let task = Sink.open(config, context()).await.unwrap();
+        let json = |text: &'static str| Datum::schemaless(Value::Json(Bytes::from_static(text.as_bytes())));
+        let report = task.write(&batch(vec![json("{\"a\":1}"), json("{broken"), Datum::Null])).await.unwrap();
+        assert_eq!(report.failures.iter().map(|failure| failure.index).collect::<Vec<_>>(), [1]);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "before\n{a=1}\nnull\n");
+    }
+
+    #[tokio::test]
+    async fn a_missing_folder_is_the_configurations_fault() {
+        let config = SinkConfig { file: "/nonexistent/folder/out.txt".to_owned() };
+        let error = Sink.open(config.clone(), context()).await.unwrap_err();
+        assert_eq!(error.kind().name(), "bad-config");
+        let findings = Sink.check(&config, &context()).await.unwrap();
+        assert!(findings.errors[0].message.contains("does not exist"));
     }
 }

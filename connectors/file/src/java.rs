@@ -1,0 +1,185 @@
+//! A value as Java's `toString` writes it, which is what Connect's file sink writes: `{a=1, b=x}` for a map, `Struct{a=1,b=x}`
+//! for a struct, `[1, 2]` for a list. Two things differ: bytes are written as text (Java writes their address), and a map
+//! keeps its order (Java's `HashMap` has none).
+
+use std::fmt::Write as _;
+
+use millrace_sdk::{Datum, Decimal, Result, Schema, Type, Value};
+
+/// Appends what Java would print.
+///
+/// # Errors
+/// `BadRecord` for bytes that claim to be JSON and are not.
+pub(crate) fn print(datum: &Datum, out: &mut String) -> Result<()> {
+    match datum {
+        Datum::Null => out.push_str("null"),
+        Datum::Encoded(bytes) => out.push_str(&String::from_utf8_lossy(bytes)),
+        Datum::Decoded { schema, value } => value_text(value, schema.as_deref(), out)?,
+    }
+    Ok(())
+}
+
+fn value_text(value: &Value, schema: Option<&Schema>, out: &mut String) -> Result<()> {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
+        Value::Int(number) => push(out, format_args!("{number}")),
+        Value::Float(number) if schema.is_some_and(|schema| schema.kind == Type::Float32) => {
+            #[allow(clippy::cast_possible_truncation)] // it was a float
+            let number = *number as f32;
+            out.push_str(&scientific(f64::from(number), &format!("{number:e}")));
+        }
+        Value::Float(number) => out.push_str(&scientific(*number, &format!("{number:e}"))),
+        Value::Decimal(decimal) => out.push_str(&decimal_text(decimal)),
+        Value::Str(text) => out.push_str(text),
+        Value::Bytes(bytes) => out.push_str(&String::from_utf8_lossy(bytes)),
+        Value::Date(days) => out.push_str(&date_text(i64::from(*days) * 86_400_000)),
+        Value::Time(millis) => out.push_str(&date_text(i64::from(*millis))),
+        Value::Timestamp(millis) => out.push_str(&date_text(*millis)),
+        Value::List(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                out.push_str(if index > 0 { ", " } else { "" });
+                value_text(item, schema.and_then(|schema| schema.element.as_deref()), out)?;
+            }
+            out.push(']');
+        }
+        Value::Map(fields) => match schema.filter(|schema| schema.kind == Type::Struct) {
+            Some(schema) => struct_text(fields, schema, out)?,
+            None => {
+                out.push('{');
+                for (index, (name, value)) in fields.iter().enumerate() {
+                    out.push_str(if index > 0 { ", " } else { "" });
+                    push(out, format_args!("{name}="));
+                    value_text(value, schema.and_then(|schema| schema.element.as_deref()), out)?;
+                }
+                out.push('}');
+            }
+        },
+        Value::Json(raw) => match value.open()? {
+            Value::Json(_) => out.push_str(&String::from_utf8_lossy(raw)), // a number with more digits than fit
+            opened => value_text(&opened, None, out)?,
+        },
+    }
+    Ok(())
+}
+
+/// Fields in the schema's order; null fields are left out.
+fn struct_text(fields: &[(millrace_sdk::ByteString, Value)], schema: &Schema, out: &mut String) -> Result<()> {
+    out.push_str("Struct{");
+    let mut first = true;
+    for field in &schema.fields {
+        let value = fields.iter().find(|(name, _)| *name == field.name).map(|(_, value)| value);
+        if let Some(value) = value.filter(|value| !matches!(value, Value::Null)) {
+            out.push_str(if first { "" } else { "," });
+            first = false;
+            push(out, format_args!("{}=", field.name));
+            value_text(value, Some(&field.schema), out)?;
+        }
+    }
+    out.push('}');
+    Ok(())
+}
+
+fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing into a String cannot fail.
+    let _ = out.write_fmt(text);
+}
+
+/// Java's notation of a number whose shortest digits are `exponential` (such as `1.25e3`): plain between 10^-3 and 10^7.
+fn scientific(number: f64, exponential: &str) -> String {
+    if number.is_nan() {
+        return "NaN".to_owned();
+    }
+    if number.is_infinite() {
+        return if number > 0.0 { "Infinity".to_owned() } else { "-Infinity".to_owned() };
+    }
+    let (mantissa, exponent) = exponential.split_once('e').unwrap_or((exponential, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
+    let digits: String = mantissa.chars().filter(|c| *c != '.').collect();
+    if number == 0.0 {
+        return format!("{sign}0.0");
+    }
+    if !(-3..7).contains(&exponent) {
+        let (first, rest) = digits.split_at(1);
+        return format!("{sign}{first}.{}E{exponent}", if rest.is_empty() { "0" } else { rest });
+    }
+    let Ok(whole) = usize::try_from(exponent + 1) else {
+        return format!("{sign}0.{}{digits}", "0".repeat((-exponent - 1).unsigned_abs() as usize));
+    };
+    if whole == 0 {
+        return format!("{sign}0.{digits}");
+    }
+    if digits.len() <= whole {
+        return format!("{sign}{digits:0<whole$}.0");
+    }
+    format!("{sign}{}.{}", &digits[..whole], &digits[whole..])
+}
+
+/// `BigDecimal.toString`.
+fn decimal_text(decimal: &Decimal) -> String {
+    let negative = decimal.unscaled.first().is_some_and(|first| first & 0x80 != 0);
+    let digits = magnitude_digits(&decimal.unscaled, negative);
+    let sign = if negative { "-" } else { "" };
+    let adjusted = digits.len() as i64 - 1 - i64::from(decimal.scale);
+    if decimal.scale == 0 {
+        return format!("{sign}{digits}");
+    }
+    if decimal.scale > 0 && adjusted >= -6 {
+        let scale = usize::try_from(decimal.scale).unwrap_or(0);
+        let padded = format!("{digits:0>width$}", width = scale + 1);
+        let (whole, fraction) = padded.split_at(padded.len() - scale);
+        return format!("{sign}{whole}.{fraction}");
+    }
+    let (first, rest) = digits.split_at(1);
+    let point = if rest.is_empty() { String::new() } else { format!(".{rest}") };
+    if adjusted == 0 { format!("{sign}{first}{point}") } else { format!("{sign}{first}{point}E{adjusted:+}") }
+}
+
+fn magnitude_digits(unscaled: &[u8], negative: bool) -> String {
+    let mut magnitude = unscaled.to_vec();
+    if negative {
+        let mut carry = true;
+        for byte in magnitude.iter_mut().rev() {
+            let (sum, overflow) = (!*byte).overflowing_add(u8::from(carry));
+            *byte = sum;
+            carry = overflow;
+        }
+    }
+    let mut digits = Vec::new();
+    while magnitude.iter().any(|byte| *byte != 0) {
+        let mut rest = 0_u16;
+        for byte in &mut magnitude {
+            rest = rest << 8 | u16::from(*byte);
+            *byte = (rest / 10).to_le_bytes()[0];
+            rest %= 10;
+        }
+        digits.push(char::from(b'0' + rest.to_le_bytes()[0]));
+    }
+    if digits.is_empty() { "0".to_owned() } else { digits.iter().rev().collect() }
+}
+
+/// `java.util.Date.toString` in UTC: `Sat Nov 21 10:15:30 UTC 2026`.
+fn date_text(millis: i64) -> String {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    let days = millis.div_euclid(86_400_000);
+    let seconds = millis.rem_euclid(86_400_000) / 1000;
+    // Civil from days, in the proleptic Gregorian calendar; years begin in March, so that leap days come last.
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = usize::try_from((month + 2) % 12).unwrap_or(0);
+    let year = year_of_era + era * 400 + i64::from(month < 2);
+    let weekday = usize::try_from(days.rem_euclid(7)).unwrap_or(0);
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{} {} {day:02} {hours:02}:{minutes:02}:{seconds:02} UTC {year}", DAYS[weekday], MONTHS[month])
+}
+
+#[cfg(test)]
+mod tests;
