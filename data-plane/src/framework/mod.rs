@@ -5,8 +5,9 @@ mod common;
 mod sink;
 mod source;
 
-pub use common::{Tolerance, group_id, instance_id, offsets_topic};
+pub use common::{DEFAULT_TENANT, Tolerance, group_id, instance_id, offsets_topic};
 pub use sink::SinkSettings;
+pub(crate) use sink::full_match;
 pub use source::SourceSettings;
 
 #[cfg(test)]

@@ -84,7 +84,11 @@ impl Config for SourceSettings {
         ("header.converter.", "", "A setting of the header converter."),
         ("transforms.", "", "A setting of a transformation."),
         ("predicates.", "", "A setting of a predicate."),
-        ("topic.creation.", "", "A setting of topics that are created. Not available yet: the broker's defaults apply."),
+        (
+            "topic.creation.",
+            "",
+            "A setting of topics that are created. Not available yet: the broker's defaults apply.",
+        ),
         ("producer.override.", "", "A setting of the Kafka producer, by its Java name."),
         ("consumer.override.", "", "A setting of the Kafka consumer that reads stored positions, by its Java name."),
         ("admin.override.", "", "A setting of the Kafka admin client, by its Java name."),

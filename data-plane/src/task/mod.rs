@@ -25,7 +25,7 @@ mod failure;
 mod fetch;
 mod lanes;
 pub mod offsets;
-pub mod offsets_topic;
+
 mod retry;
 mod sink;
 pub mod source;
@@ -34,7 +34,7 @@ mod write;
 
 pub use failure::{Failure, Stage};
 pub use retry::Backoff;
-pub use supervise::Reporter;
+pub use supervise::{Life, Reporter};
 
 /// How long a task may take to stop in good order.
 pub const DEFAULT_STOP_TIMEOUT: Duration = Duration::from_secs(5);

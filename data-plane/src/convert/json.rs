@@ -1,0 +1,142 @@
+//! Connect's `JsonConverter`. Without schemas, decoding checks the syntax and leaves the bytes as they are; with them, an
+//! envelope `{"schema": …, "payload": …}` becomes typed values. Equal schemas are parsed once.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use millrace_sdk::{Datum, Error, Flat, Result, Schema, Value, json};
+
+use super::{Converter, json_schema, json_value};
+
+pub(super) const CLASS: &str = "org.apache.kafka.connect.json.JsonConverter";
+
+/// Connect's message, which users search for.
+const NOT_AN_ENVELOPE: &str = "JsonConverter with schemas.enable requires \"schema\" and \"payload\" fields and may not \
+                               contain additional fields. If you are trying to deserialize plain JSON data, set \
+                               schemas.enable=false in your converter configuration.";
+
+pub(super) struct JsonConverter {
+    schemas_enabled: bool,
+    numeric_decimals: bool,
+    cache_size: usize,
+    /// Parsed schemas by their JSON
+    parsed: Mutex<HashMap<Bytes, Arc<Schema>>>,
+}
+
+impl JsonConverter {
+    pub(super) fn make(settings: &Flat) -> Result<Box<dyn Converter>> {
+        let flag = |name: &str, default: bool| match settings.get(name).map(|value| value.trim()) {
+            None => Ok(default),
+            Some(value) if value.eq_ignore_ascii_case("true") => Ok(true),
+            Some(value) if value.eq_ignore_ascii_case("false") => Ok(false),
+            Some(value) => Err(Error::bad_config(format!(
+                "Invalid value {value} for configuration {name}: Expected value to be either true or false"
+            ))),
+        };
+        let numeric_decimals = match settings.get("decimal.format").map(|value| value.trim().to_ascii_uppercase()) {
+            None => false,
+            Some(format) if format == "BASE64" => false,
+            Some(format) if format == "NUMERIC" => true,
+            Some(format) => {
+                return Err(Error::bad_config(format!(
+                    "Invalid value {format} for configuration decimal.format: String must be one of: BASE64, NUMERIC"
+                )));
+            }
+        };
+        let cache_size = match settings.get("schemas.cache.size") {
+            None => 1000,
+            Some(text) => text.trim().parse().map_err(|_| {
+                Error::bad_config(format!("Invalid value {text} for configuration schemas.cache.size: Not a number"))
+            })?,
+        };
+        let schemas_enabled = flag("schemas.enable", true)?;
+        Ok(Box::new(Self { schemas_enabled, numeric_decimals, cache_size, parsed: Mutex::new(HashMap::new()) }))
+    }
+
+    fn decode_plain(payload: &Bytes) -> Result<Datum> {
+        // Java's parser finds nothing in empty bytes, which Connect takes for null.
+        if payload.is_empty() {
+            return Ok(Datum::Null);
+        }
+        json::validate(payload)?;
+        let trimmed = payload.trim_ascii();
+        Ok(Datum::schemaless(if trimmed == b"null" { Value::Null } else { Value::Json(payload.slice_ref(trimmed)) }))
+    }
+
+    fn decode_envelope(&self, payload: &Bytes) -> Result<Datum> {
+        if payload.is_empty() {
+            return Err(Error::bad_record(NOT_AN_ENVELOPE));
+        }
+        json::validate(payload)?;
+        let Value::Map(fields) = json::parse_level(payload)? else {
+            return Err(Error::bad_record(NOT_AN_ENVELOPE));
+        };
+        let field = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+        let (Some(schema), Some(value), 2) = (field("schema"), field("payload"), fields.len()) else {
+            return Err(Error::bad_record(NOT_AN_ENVELOPE));
+        };
+        match schema {
+            Value::Null => Ok(Datum::schemaless(value.clone())),
+            Value::Json(text) => {
+                let schema = self.schema(text)?;
+                let value = json_value::decode(&schema, value, "payload")?;
+                Ok(Datum::Decoded { schema: Some(schema), value })
+            }
+            other => Err(Error::bad_record(format!("the schema must be a JSON object, found {}", other.type_name()))),
+        }
+    }
+
+    fn schema(&self, text: &Bytes) -> Result<Arc<Schema>> {
+        if let Some(known) = self.parsed.lock().unwrap_or_else(PoisonError::into_inner).get(text) {
+            return Ok(Arc::clone(known));
+        }
+        let schema = json_schema::decode(&Value::Json(text.clone()))?;
+        let mut parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+        if parsed.len() >= self.cache_size {
+            parsed.clear();
+        }
+        // Copied: a slice would keep the whole buffer of its batch.
+        parsed.insert(Bytes::copy_from_slice(text), Arc::clone(&schema));
+        Ok(schema)
+    }
+
+    fn encode_one(&self, datum: &Datum) -> Result<Option<Bytes>> {
+        let (schema, value) = match datum {
+            Datum::Null => return Ok(None),
+            Datum::Encoded(bytes) => (None, Value::Bytes(bytes.clone())),
+            Datum::Decoded { schema: None, value: Value::Null } => return Ok(None),
+            Datum::Decoded { schema, value } => (schema.as_deref(), value.clone()),
+        };
+        let mut out = Vec::new();
+        if self.schemas_enabled {
+            out.extend_from_slice(b"{\"schema\":");
+            json_schema::encode(schema, &mut out)?;
+            out.extend_from_slice(b",\"payload\":");
+        }
+        json_value::encode(schema, &value, self.numeric_decimals, &mut out)?;
+        if self.schemas_enabled {
+            out.push(b'}');
+        }
+        Ok(Some(out.into()))
+    }
+}
+
+impl Converter for JsonConverter {
+    fn class(&self) -> &'static str {
+        CLASS
+    }
+
+    fn decode(&self, payloads: &[Option<Bytes>]) -> Vec<Result<Datum>> {
+        let decoded = |payload: &Option<Bytes>| match payload {
+            None => Ok(Datum::Null),
+            Some(payload) if self.schemas_enabled => self.decode_envelope(payload),
+            Some(payload) => Self::decode_plain(payload),
+        };
+        payloads.iter().map(decoded).collect()
+    }
+
+    fn encode(&self, data: &[&Datum]) -> Vec<Result<Option<Bytes>>> {
+        data.iter().map(|datum| self.encode_one(datum)).collect()
+    }
+}

@@ -1,0 +1,11 @@
+//! Kafka clients: settings (`client`, `table`), producers that are shared (`producers`), topics that are created (`topics`).
+
+pub mod client;
+mod jaas;
+mod producers;
+mod table;
+mod topics;
+
+pub use client::{ClientKind, ClientSettings};
+pub use producers::{Producers, SharedProducer};
+pub use topics::{TopicOutcome, ensure_topic};

@@ -1,0 +1,217 @@
+//! The Kafka consumer of a sink task: its settings, its callbacks, and the bell that wakes the poll thread.
+//!
+//! Callbacks only take notes. A rebalance is carried out by the poll thread afterwards (`fetch`), since partitions must be
+//! split off before they are assigned and revoked ones must be written out before they are given back.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use millrace_sdk::{Error, Flat, Result};
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaRespErr;
+
+use crate::framework::{SinkSettings, group_id, instance_id};
+use crate::kafka::client::creation_error;
+use crate::kafka::{ClientKind, ClientSettings};
+use crate::model::TaskSpec;
+
+/// A consumer whose callbacks take notes.
+pub(super) type SinkConsumer = BaseConsumer<Notes>;
+
+/// Wakes the poll thread.
+#[derive(Default)]
+pub(super) struct Bell {
+    rung: Mutex<bool>,
+    heard: Condvar,
+}
+
+impl Bell {
+    pub(super) fn ring(&self) {
+        *lock(&self.rung) = true;
+        self.heard.notify_one();
+    }
+
+    /// Waits until it rings, or has rung since the last wait.
+    pub(super) fn wait(&self, limit: Duration) {
+        let rung = lock(&self.rung);
+        let (mut rung, _) =
+            self.heard.wait_timeout_while(rung, limit, |rung| !*rung).unwrap_or_else(PoisonError::into_inner);
+        *rung = false;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What librdkafka told.
+pub(super) enum Note {
+    /// Partitions to take
+    Assign(Vec<(String, i32)>),
+    /// Partitions to give back; lost ones belong to somebody else already
+    Revoke { partitions: Vec<(String, i32)>, lost: bool },
+    /// The answer to a commit
+    Committed(KafkaResult<()>),
+    /// The ends of partitions, from the statistics
+    Ends(Vec<(String, i32, i64)>),
+    /// Something is wrong with the connection; librdkafka goes on trying
+    Trouble(String),
+}
+
+/// The consumer's context.
+pub(super) struct Notes {
+    notes: Mutex<Vec<Note>>,
+    /// Set while the consumer closes: nobody reads notes any more
+    closing: AtomicBool,
+    task: String,
+}
+
+impl Notes {
+    pub(super) fn take(&self) -> Vec<Note> {
+        std::mem::take(&mut *lock(&self.notes))
+    }
+
+    pub(super) fn has_any(&self) -> bool {
+        !lock(&self.notes).is_empty()
+    }
+
+    pub(super) fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+    }
+
+    fn add(&self, note: Note) {
+        lock(&self.notes).push(note);
+    }
+}
+
+impl ClientContext for Notes {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(task = self.task, ?level, facility, message, "librdkafka");
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        if let Some(ends) = partition_ends(statistics) {
+            self.add(Note::Ends(ends));
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.add(Note::Trouble(trouble(&error, reason)));
+    }
+}
+
+/// What a user reads of a connection error.
+fn trouble(error: &KafkaError, reason: &str) -> String {
+    use rdkafka::types::RDKafkaErrorCode as Code;
+    match error.rdkafka_error_code() {
+        Some(Code::Authentication | Code::SaslAuthenticationFailed) => {
+            format!("Kafka refuses the credentials (check sasl.* and security.protocol): {reason}")
+        }
+        Some(Code::Resolve) => format!("a host name of bootstrap.servers cannot be resolved: {reason}"),
+        Some(Code::SSL) => format!("no TLS connection to Kafka: {reason}"),
+        _ => format!("Kafka cannot be reached: {reason}"),
+    }
+}
+
+impl ConsumerContext for Notes {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, err: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let partitions: Vec<(String, i32)> =
+            list.elements().iter().map(|element| (element.topic().to_owned(), element.partition())).collect();
+        if self.closing.load(Ordering::Acquire) {
+            // Offsets are committed already; librdkafka only wants an answer.
+            if !matches!(err, RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+                let _ = give_back(consumer, list);
+            }
+            return;
+        }
+        if matches!(err, RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+            self.add(Note::Assign(partitions));
+        } else {
+            self.add(Note::Revoke { partitions, lost: consumer.assignment_lost() });
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        self.add(Note::Committed(result));
+    }
+}
+
+/// Unassigns partitions as the protocol in use wants it.
+pub(super) fn give_back(consumer: &SinkConsumer, list: &TopicPartitionList) -> KafkaResult<()> {
+    match consumer.rebalance_protocol() {
+        RebalanceProtocol::Cooperative => consumer.incremental_unassign(list),
+        _ => consumer.unassign(),
+    }
+}
+
+/// Assigns partitions as the protocol in use wants it.
+pub(super) fn take_over(consumer: &SinkConsumer, list: &TopicPartitionList) -> KafkaResult<()> {
+    match consumer.rebalance_protocol() {
+        RebalanceProtocol::Cooperative => consumer.incremental_assign(list),
+        _ => consumer.assign(list),
+    }
+}
+
+/// The end of each partition that the statistics know.
+fn partition_ends(statistics: &[u8]) -> Option<Vec<(String, i32, i64)>> {
+    #[derive(serde::Deserialize)]
+    struct Statistics {
+        #[serde(default)]
+        topics: std::collections::HashMap<String, Topic>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Topic {
+        #[serde(default)]
+        partitions: std::collections::HashMap<String, Partition>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Partition {
+        partition: i32,
+        ls_offset: i64,
+    }
+    let statistics: Statistics = serde_json::from_slice(statistics).ok()?;
+    let mut ends = Vec::new();
+    for (name, topic) in statistics.topics {
+        let known = topic.partitions.into_values().filter(|part| part.partition >= 0 && part.ls_offset >= 0);
+        ends.extend(known.map(|part| (name.clone(), part.partition, part.ls_offset)));
+    }
+    Some(ends)
+}
+
+/// How often librdkafka tells the ends of partitions, for the lag.
+const STATISTICS_INTERVAL_MS: &str = "5000";
+
+/// The partitions per task that the budget for fetching in advance is laid out for.
+const USUAL_PARTITIONS: i64 = 16;
+
+/// The settings of a task's consumer.
+pub(super) fn settings(spec: &TaskSpec, sink: &SinkSettings, config: &Flat) -> Result<ClientSettings> {
+    let per_partition = (sink.buffer_memory / 2 / USUAL_PARTITIONS).clamp(64 * 1024, 8 * 1024 * 1024);
+    let client_id = format!("millrace-{}", instance_id(&spec.id));
+    Ok(ClientSettings::build(ClientKind::Consumer, &spec.tenant_settings, config)?
+        .with_default("group.id", group_id(&spec.id.tenant, &spec.id.connector))
+        .with_default("client.id", client_id)
+        .with_default("queued.max.messages.kbytes", (per_partition / 1024).to_string())
+        .with_default("fetch.message.max.bytes", per_partition.to_string())
+        .with_default(
+            "fetch.max.bytes",
+            (sink.buffer_memory / 4).max(per_partition).min(i64::from(i32::MAX / 2)).to_string(),
+        )
+        .with("group.instance.id", instance_id(&spec.id))
+        .with("statistics.interval.ms", STATISTICS_INTERVAL_MS))
+}
+
+/// Creates the consumer. Blocks shortly: never call it on an async thread.
+pub(super) fn create(settings: &ClientSettings, task: &str, bell: &Arc<Bell>) -> Result<Arc<SinkConsumer>, Error> {
+    let context = Notes { notes: Mutex::default(), closing: AtomicBool::new(false), task: task.to_owned() };
+    let mut consumer: SinkConsumer =
+        settings.config().create_with_context(context).map_err(|error| creation_error("a Kafka consumer", error))?;
+    let bell = Arc::clone(bell);
+    consumer.set_nonempty_callback(move || bell.ring());
+    Ok(Arc::new(consumer))
+}

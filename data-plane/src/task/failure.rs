@@ -1,0 +1,122 @@
+//! Why a task cannot go on: the error with the stage and the record it belongs to, and the text that a user reads.
+
+use millrace_sdk::{Error, ErrorKind};
+
+/// Where in a record's path something happened. Set by the loops, never by a connector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Opening the connector and its clients
+    Start,
+    /// Reading from Kafka
+    Fetch,
+    /// Converting a key
+    DecodeKey,
+    /// Converting a value
+    DecodeValue,
+    /// Writing to the store
+    Write,
+    /// Producing a dead letter
+    DeadLetter,
+    /// Committing offsets or positions
+    Commit,
+    /// Reading from the store
+    Poll,
+    /// Converting a record of a source
+    Encode,
+    /// Producing to Kafka
+    Produce,
+}
+
+impl Stage {
+    /// The name in texts and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Fetch => "fetch",
+            Self::DecodeKey | Self::DecodeValue => "decode",
+            Self::Write => "write",
+            Self::DeadLetter => "dead letter",
+            Self::Commit => "commit",
+            Self::Poll => "poll",
+            Self::Encode => "encode",
+            Self::Produce => "produce",
+        }
+    }
+
+    /// Connect's name, for dead-letter headers.
+    #[must_use]
+    pub fn connect_name(self) -> &'static str {
+        match self {
+            Self::DecodeKey => "KEY_CONVERTER",
+            Self::DecodeValue | Self::Encode => "VALUE_CONVERTER",
+            Self::Start | Self::Fetch | Self::Commit => "KAFKA_CONSUME",
+            Self::Produce | Self::DeadLetter => "KAFKA_PRODUCE",
+            Self::Poll => "TASK_POLL",
+            Self::Write => "TASK_PUT",
+        }
+    }
+}
+
+/// Why a task ended.
+#[derive(Debug)]
+pub struct Failure {
+    /// Where
+    pub stage: Stage,
+    /// The error; its kind decides what happens next
+    pub error: Error,
+    /// `topic-partition@offset`, when it is about one record
+    pub coordinates: Option<String>,
+}
+
+impl Failure {
+    /// A failure that is not about one record.
+    #[must_use]
+    pub fn new(stage: Stage, error: Error) -> Self {
+        Self { stage, error, coordinates: None }
+    }
+
+    /// A failure at a record.
+    #[must_use]
+    pub fn at(stage: Stage, coordinates: String, error: Error) -> Self {
+        Self { stage, error, coordinates: Some(coordinates) }
+    }
+
+    /// The kind of the error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.error.kind()
+    }
+
+    /// What a user reads: stage, record, error with causes, and what can be done.
+    #[must_use]
+    pub fn trace(&self) -> String {
+        let mut text = match (&self.coordinates, self.stage) {
+            (Some(at), Stage::DecodeKey) => format!("cannot decode the key of record {at}: "),
+            (Some(at), Stage::DecodeValue) => format!("cannot decode the value of record {at}: "),
+            (Some(at), stage) => format!("failed at record {at} (stage {}): ", stage.name()),
+            (None, stage) => format!("failed (stage {}): ", stage.name()),
+        };
+        text.push_str(&self.error.chain());
+        if let Some(remedy) = self.remedy() {
+            text.push_str(". ");
+            text.push_str(remedy);
+        }
+        text
+    }
+
+    fn remedy(&self) -> Option<&'static str> {
+        match (self.error.kind(), self.stage) {
+            (ErrorKind::BadRecord, Stage::DecodeKey | Stage::DecodeValue) => Some(
+                "Choose the converter that fits the data (key.converter, value.converter), or set errors.tolerance=all, with \
+                 errors.deadletterqueue.topic.name to keep such records; a restart of the task tries the record again",
+            ),
+            (ErrorKind::BadRecord, _) => Some(
+                "Correct the target or the configuration, or set errors.tolerance=all, with \
+                 errors.deadletterqueue.topic.name to keep such records; a restart of the task tries the record again",
+            ),
+            (ErrorKind::BadConfig, _) => Some("The task waits for a new configuration or a restart"),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The poll thread of a sink task. It owns the consumer, reads partitions into batches while there is room for them, and
+//! carries out rebalances. It never waits for a write: what is not wanted yet stays in the partition's own queue, where
+//! librdkafka stops fetching for it.
+
+mod ledger;
+mod partition;
+mod thread;
+
+use std::sync::Arc;
+use std::sync::mpsc as std_mpsc;
+use std::thread::JoinHandle;
+
+use fancy_regex::Regex;
+use millrace_sdk::{Error, Result, TopicPartition};
+use tokio::sync::mpsc;
+
+use super::batch::RawBatch;
+use super::consumer::Bell;
+use crate::kafka::ClientSettings;
+
+pub(super) use ledger::Receipt;
+
+/// What a task reads.
+#[derive(Debug, Clone)]
+pub(super) enum Subscription {
+    /// These topics
+    Topics(Vec<String>),
+    /// All topics whose whole name matches
+    Pattern(Box<Regex>),
+}
+
+/// How much is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Records in a batch
+    pub(super) batch_records: usize,
+    /// Bytes in a batch
+    pub(super) batch_bytes: usize,
+    /// Bytes in all batches together
+    pub(super) budget: usize,
+}
+
+/// From the poll thread to the task.
+pub(super) enum FetchEvent {
+    /// Partitions are about to be read, each under the assignment's number
+    Assigned { assignment: u64, partitions: Vec<TopicPartition> },
+    /// Records to write; there is room for more once the batch is dropped
+    Batch { assignment: u64, batch: RawBatch },
+    /// Partitions are to be given back: answer with [`Command::Release`]
+    Revoking { partitions: Vec<TopicPartition>, lost: bool },
+    /// A commit was answered
+    Committed(Result<(), rdkafka::error::KafkaError>),
+    /// The ends of partitions
+    Ends(Vec<(TopicPartition, i64)>),
+    /// Remarks for the user: topics that do not exist, Kafka out of reach; None when all is well again
+    Remark { subject: &'static str, text: Option<String> },
+    /// The thread ends; nothing comes after it
+    Ended(Option<Error>),
+}
+
+/// Offsets to go on from.
+pub(super) type Offsets = Vec<(TopicPartition, i64)>;
+
+/// From the task to the poll thread.
+pub(super) enum Command {
+    /// Commit in the background
+    Commit(Offsets),
+    /// Commit these, then give back the partitions
+    Release { partitions: Vec<TopicPartition>, offsets: Offsets },
+    /// Hold still, or go on
+    Pause(bool),
+    /// Commit these, close, end
+    Close(Offsets),
+    /// Close and end without committing anything: somebody newer owns the partitions
+    Abandon,
+}
+
+/// The task's end of the poll thread. Dropping it ends the thread without a commit.
+pub(super) struct Fetcher {
+    commands: std_mpsc::Sender<Command>,
+    pub(super) events: mpsc::UnboundedReceiver<FetchEvent>,
+    bell: Arc<Bell>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Fetcher {
+    /// Starts the thread. The consumer is created on it; an error comes as [`FetchEvent::Ended`].
+    pub(super) fn start(
+        task: String,
+        settings: ClientSettings,
+        subscription: Subscription,
+        limits: Limits,
+        paused: bool,
+    ) -> Result<Self> {
+        let (commands, inbox) = std_mpsc::channel();
+        // Unbounded, but never long: batches are bounded by the budget, all else is rare.
+        let (outbox, events) = mpsc::unbounded_channel();
+        let bell = Arc::new(Bell::default());
+        let thread_bell = Arc::clone(&bell);
+        let thread = std::thread::Builder::new()
+            .name(format!("fetch-{task}"))
+            .spawn(move || thread::run(&task, &settings, subscription, limits, paused, &thread_bell, &inbox, &outbox))
+            .map_err(|error| Error::internal("cannot start a poll thread").because(error))?;
+        Ok(Self { commands, events, bell, thread: Some(thread) })
+    }
+
+    /// Tells the thread something. A thread that has ended has said so in [`FetchEvent::Ended`].
+    pub(super) fn tell(&self, command: Command) {
+        let _ = self.commands.send(command);
+        self.bell.ring();
+    }
+}
+
+impl Drop for Fetcher {
+    fn drop(&mut self) {
+        let _ = self.commands.send(Command::Abandon);
+        self.bell.ring();
+        // Not joined: this may be an async thread, and closing may take a moment. The thread owns all it uses.
+        drop(self.thread.take());
+    }
+}

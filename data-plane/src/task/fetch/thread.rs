@@ -1,0 +1,488 @@
+//! The loop of the poll thread.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant};
+
+use millrace_sdk::{Error, ErrorKind, TopicPartition};
+use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaErrorCode as Code;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::super::consumer::{self, Bell, Note, SinkConsumer};
+use super::ledger::{Ledger, Returned};
+use super::partition::{Partition, Reading};
+use super::{Command, FetchEvent, Limits, Offsets, Subscription};
+use crate::kafka::ClientSettings;
+
+/// How long the thread sleeps when nothing rings.
+const IDLE: Duration = Duration::from_millis(500);
+/// How long a commit may take before partitions are given back without it.
+const COMMIT_LIMIT: Duration = Duration::from_secs(5);
+/// How often topics are looked up that do not exist yet, or that a pattern may match.
+const LOOK_UP_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a look-up may hold up the thread.
+const LOOK_UP_LIMIT: Duration = Duration::from_secs(2);
+
+/// Partitions to give back, or the end, once outstanding commits are answered.
+enum Pending {
+    Unassign(TopicPartitionList),
+    Close,
+}
+
+struct Fetching<'a> {
+    consumer: Arc<SinkConsumer>,
+    subscription: Subscription,
+    limits: Limits,
+    bell: &'a Arc<Bell>,
+    ledger: Arc<Ledger>,
+    events: &'a UnboundedSender<FetchEvent>,
+    partitions: Vec<Partition>,
+    assignment: u64,
+    /// Bytes in growing batches and batches that are out
+    held: usize,
+    /// Whose turn it is to read first
+    turn: usize,
+    paused: bool,
+    commits_out: usize,
+    pending: Vec<(Pending, Instant)>,
+    next_look_up: Option<Instant>,
+    subscribed: BTreeSet<String>,
+    trouble: bool,
+}
+
+/// The thread's body.
+#[allow(clippy::too_many_arguments)] // the thread's whole world, moved in once
+pub(super) fn run(
+    task: &str,
+    settings: &ClientSettings,
+    subscription: Subscription,
+    limits: Limits,
+    paused: bool,
+    bell: &Arc<Bell>,
+    inbox: &Receiver<Command>,
+    events: &UnboundedSender<FetchEvent>,
+) {
+    let outcome = consumer::create(settings, task, bell).and_then(|consumer| {
+        let mut fetching = Fetching {
+            consumer,
+            subscription,
+            limits,
+            bell,
+            ledger: Ledger::new(Arc::clone(bell)),
+            events,
+            partitions: Vec::new(),
+            assignment: 0,
+            held: 0,
+            turn: 0,
+            paused,
+            commits_out: 0,
+            pending: Vec::new(),
+            next_look_up: None,
+            subscribed: BTreeSet::new(),
+            trouble: false,
+        };
+        let outcome = fetching.subscribe().and_then(|()| fetching.work(inbox));
+        // Queues hold the consumer; dropping the last of them closes it, which leaves the group (a static member's place is
+        // kept for its successor) and waits for librdkafka.
+        fetching.consumer.context().close();
+        drop(fetching);
+        outcome
+    });
+    let _ = events.send(FetchEvent::Ended(outcome.err()));
+}
+
+impl Fetching<'_> {
+    fn work(&mut self, inbox: &Receiver<Command>) -> Result<(), Error> {
+        loop {
+            self.serve_consumer()?;
+            loop {
+                match inbox.try_recv() {
+                    Ok(Command::Abandon) | Err(TryRecvError::Disconnected) => return Ok(()),
+                    Ok(command) => self.obey(command),
+                    Err(TryRecvError::Empty) => break,
+                }
+            }
+            if self.finish_pending() {
+                return Ok(());
+            }
+            self.take_back();
+            let more = self.read()?;
+            self.look_up_topics();
+            if !more {
+                self.bell.wait(IDLE);
+            }
+        }
+    }
+
+    fn tell(&self, event: FetchEvent) {
+        // A task that is gone drops its inbox too, which ends the loop.
+        let _ = self.events.send(event);
+    }
+
+    fn subscribe(&mut self) -> Result<(), Error> {
+        match &self.subscription {
+            Subscription::Topics(topics) => {
+                let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+                self.consumer.subscribe(&names).map_err(|error| {
+                    Error::bad_config(format!("cannot subscribe to {}", names.join(", "))).because(error)
+                })
+            }
+            Subscription::Pattern(_) => {
+                self.next_look_up = Some(Instant::now());
+                Ok(())
+            }
+        }
+    }
+
+    /// Serves callbacks and errors until there are none left.
+    fn serve_consumer(&mut self) -> Result<(), Error> {
+        let consumer = Arc::clone(&self.consumer);
+        loop {
+            match consumer.poll(Duration::ZERO) {
+                Some(Ok(message)) => self.stray(&message)?,
+                Some(Err(error)) => self.on_error(&error)?,
+                None if consumer.context().has_any() => {
+                    for note in consumer.context().take() {
+                        self.on_note(note)?;
+                    }
+                }
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// A record that came by the common queue although its partition is split off. It must not be lost, since the
+    /// partition's position has moved past it.
+    fn stray(&mut self, message: &rdkafka::message::BorrowedMessage<'_>) -> Result<(), Error> {
+        let known = self.partitions.iter_mut().find(|partition| {
+            partition.is_read()
+                && &*partition.origin.topic == message.topic()
+                && partition.origin.partition == message.partition()
+        });
+        let Some(partition) = known else {
+            return Err(Error::internal(format!(
+                "a record of {}-{} came without an assignment",
+                message.topic(),
+                message.partition()
+            )));
+        };
+        let before = partition.growing_bytes();
+        partition.push(message);
+        self.held += partition.growing_bytes() - before;
+        Ok(())
+    }
+
+    fn on_error(&mut self, error: &KafkaError) -> Result<(), Error> {
+        let code = match error {
+            KafkaError::PartitionEOF(_) => return Ok(()),
+            KafkaError::MessageConsumptionFatal(_) => return Err(self.fatal(error)),
+            other => other.rdkafka_error_code(),
+        };
+        match code {
+            Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
+                self.next_look_up.get_or_insert_with(Instant::now);
+                Ok(())
+            }
+            Some(Code::Fatal | Code::FencedInstanceId) => Err(self.fatal(error)),
+            Some(Code::TopicAuthorizationFailed) => Err(Error::bad_config(
+                "not authorized to read a topic: grant READ on the topics to the tenant's Kafka user",
+            )),
+            Some(Code::GroupAuthorizationFailed) => Err(Error::bad_config(
+                "not authorized to use the consumer group: grant READ on the group to the tenant's Kafka user",
+            )),
+            Some(Code::AutoOffsetReset | Code::NoOffset) => Err(Error::bad_config(format!(
+                "a partition has no committed offset, or one that Kafka no longer has, and auto.offset.reset is none: \
+                 {error}; set consumer.override.auto.offset.reset to earliest or latest, or set the group's offsets"
+            ))),
+            _ => {
+                // Everything else passes by itself: librdkafka reconnects, rejoins, fetches again.
+                self.trouble = true;
+                let text = Some(format!("Kafka: {error}"));
+                self.tell(FetchEvent::Remark { subject: "kafka", text });
+                Ok(())
+            }
+        }
+    }
+
+    /// librdkafka cannot go on with this client.
+    fn fatal(&self, error: &KafkaError) -> Error {
+        let (code, text) = match self.consumer.client().fatal_error() {
+            Some((code, text)) => (code, text),
+            None => (error.rdkafka_error_code().unwrap_or(Code::Fatal), error.to_string()),
+        };
+        let kind = match code {
+            Code::FencedInstanceId | Code::IllegalGeneration | Code::UnknownMemberId => ErrorKind::Fenced,
+            _ => ErrorKind::TRANSIENT,
+        };
+        Error::new(kind, format!("Kafka has ended this group member: {text}"))
+    }
+
+    fn on_note(&mut self, note: Note) -> Result<(), Error> {
+        match note {
+            Note::Assign(partitions) => self.assign(partitions)?,
+            Note::Revoke { partitions, lost } => self.revoke(&partitions, lost),
+            Note::Committed(result) => {
+                self.commits_out = self.commits_out.saturating_sub(1);
+                if let Err(KafkaError::ConsumerCommit(Code::FencedInstanceId)) = &result {
+                    return Err(Error::new(
+                        ErrorKind::Fenced,
+                        "another member has taken this task's place in the group",
+                    ));
+                }
+                self.tell(FetchEvent::Committed(result));
+            }
+            Note::Ends(ends) => {
+                let ends = ends.into_iter().filter_map(|(topic, partition, end)| {
+                    let known = self.partitions.iter().find(|known| is(&known.origin, &topic, partition))?;
+                    Some((known.origin.clone(), end))
+                });
+                let ends = ends.collect();
+                self.tell(FetchEvent::Ends(ends));
+            }
+            Note::Trouble(text) => {
+                self.trouble = true;
+                self.tell(FetchEvent::Remark { subject: "kafka", text: Some(text) });
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes partitions over: split first, then assigned, so that no record goes to the common queue.
+    fn assign(&mut self, partitions: Vec<(String, i32)>) -> Result<(), Error> {
+        self.assignment += 1;
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        let mut origins = Vec::with_capacity(partitions.len());
+        for (topic, partition) in partitions {
+            list.add_partition(&topic, partition);
+            let origin = TopicPartition { topic: Arc::from(topic), partition };
+            let mut queue = self
+                .consumer
+                .split_partition_queue(&origin.topic, partition)
+                .ok_or_else(|| Error::internal(format!("librdkafka has no queue for {origin}")))?;
+            let bell = Arc::clone(self.bell);
+            queue.set_nonempty_callback(move || bell.ring());
+            // A partition that comes again while the old assignment still winds down is a new one.
+            self.drop_partition(&origin);
+            self.partitions.push(Partition::new(origin.clone(), self.assignment, queue));
+            origins.push(origin);
+        }
+        self.tell(FetchEvent::Assigned { assignment: self.assignment, partitions: origins });
+        consumer::take_over(&self.consumer, &list)
+            .map_err(|error| Error::transient("cannot take over partitions").because(error))?;
+        if self.paused {
+            self.pause_in_kafka(&list, true);
+        }
+        Ok(())
+    }
+
+    fn drop_partition(&mut self, origin: &TopicPartition) {
+        if let Some(index) = self.partitions.iter().position(|known| known.origin == *origin) {
+            let mut old = self.partitions.swap_remove(index);
+            self.held -= old.stop_reading().min(self.held);
+        }
+    }
+
+    /// Stops reading; the task answers with `Release` once its writes have ended.
+    fn revoke(&mut self, partitions: &[(String, i32)], lost: bool) {
+        let mut origins = Vec::with_capacity(partitions.len());
+        for (topic, partition) in partitions {
+            let known = self.partitions.iter_mut().find(|known| is(&known.origin, topic, *partition));
+            match known {
+                Some(known) => {
+                    self.held -= known.stop_reading().min(self.held);
+                    origins.push(known.origin.clone());
+                }
+                None => origins.push(TopicPartition { topic: Arc::from(topic.as_str()), partition: *partition }),
+            }
+        }
+        self.tell(FetchEvent::Revoking { partitions: origins, lost });
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Commit(offsets) => self.commit(&offsets),
+            Command::Release { partitions, offsets } => {
+                self.commit(&offsets);
+                let mut list = TopicPartitionList::with_capacity(partitions.len());
+                for origin in &partitions {
+                    list.add_partition(&origin.topic, origin.partition);
+                }
+                self.pending.push((Pending::Unassign(list), Instant::now() + COMMIT_LIMIT));
+            }
+            Command::Close(offsets) => {
+                for partition in &mut self.partitions {
+                    self.held -= partition.stop_reading().min(self.held);
+                }
+                self.commit(&offsets);
+                self.pending.push((Pending::Close, Instant::now() + COMMIT_LIMIT));
+            }
+            Command::Pause(paused) => {
+                self.paused = paused;
+                let mut list = TopicPartitionList::new();
+                for partition in &self.partitions {
+                    list.add_partition(&partition.origin.topic, partition.origin.partition);
+                }
+                self.pause_in_kafka(&list, paused);
+            }
+            // Handled by the loop.
+            Command::Abandon => {}
+        }
+    }
+
+    /// Batches that have come back make room.
+    fn take_back(&mut self) {
+        for Returned { origin, assignment, bytes } in self.ledger.take() {
+            self.held -= bytes.min(self.held);
+            let known = self.partitions.iter_mut().find(|p| p.origin == origin && p.assignment == assignment);
+            if let Some(partition) = known {
+                partition.done();
+            }
+        }
+    }
+
+    fn pause_in_kafka(&self, list: &TopicPartitionList, paused: bool) {
+        let result = if paused { self.consumer.pause(list) } else { self.consumer.resume(list) };
+        if let Err(error) = result {
+            tracing::warn!(%error, paused, "cannot pause or resume partitions");
+        }
+    }
+
+    /// Sends a commit; the answer comes as a note.
+    fn commit(&mut self, offsets: &Offsets) {
+        if offsets.is_empty() {
+            return;
+        }
+        let mut list = TopicPartitionList::with_capacity(offsets.len());
+        for (origin, offset) in offsets {
+            // Cannot fail: the offset is an actual one.
+            let _ = list.add_partition_offset(&origin.topic, origin.partition, Offset::Offset(*offset));
+        }
+        match self.consumer.commit(&list, CommitMode::Async) {
+            Ok(()) => self.commits_out += 1,
+            Err(error) => self.tell(FetchEvent::Committed(Err(error))),
+        }
+    }
+
+    /// Gives back what is ready for it. True when the thread is to end.
+    fn finish_pending(&mut self) -> bool {
+        let now = Instant::now();
+        let commits_out = self.commits_out;
+        let due = |until: &Instant| commits_out == 0 || now >= *until;
+        let (ready, waiting) = std::mem::take(&mut self.pending).into_iter().partition(|(_, until)| due(until));
+        self.pending = waiting;
+        let ready: Vec<(Pending, Instant)> = ready;
+        for (pending, _) in ready {
+            match pending {
+                Pending::Close => return true,
+                Pending::Unassign(list) => {
+                    self.partitions.retain(|known| {
+                        known.is_read() || list.find_partition(&known.origin.topic, known.origin.partition).is_none()
+                    });
+                    if let Err(error) = consumer::give_back(&self.consumer, &list) {
+                        tracing::warn!(%error, "cannot give back partitions");
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    /// Reads all partitions as far as there is room. True when it should be called again at once.
+    fn read(&mut self) -> Result<bool, Error> {
+        if self.paused || self.partitions.is_empty() {
+            return Ok(false);
+        }
+        let mut more = false;
+        self.turn = (self.turn + 1) % self.partitions.len();
+        for step in 0..self.partitions.len() {
+            let index = (self.turn + step) % self.partitions.len();
+            let room = self.limits.budget.saturating_sub(self.held);
+            let partition = &mut self.partitions[index];
+            let before = partition.growing_bytes();
+            let reading = partition.read(&self.limits, room);
+            self.held += partition.growing_bytes() - before;
+            if let Some(batch) = partition.take(&self.limits, &self.ledger) {
+                // A full batch that could be sent on means that there may be more in the queue.
+                more |= matches!(reading, Reading::Full);
+                let assignment = partition.assignment;
+                self.tell(FetchEvent::Batch { assignment, batch });
+                if std::mem::take(&mut self.trouble) {
+                    self.tell(FetchEvent::Remark { subject: "kafka", text: None });
+                }
+            }
+            if let Reading::Error(error) = reading {
+                self.on_error(&error)?;
+                more = true;
+            }
+        }
+        Ok(more)
+    }
+
+    /// Looks for topics that did not exist, or that the pattern matches by now.
+    fn look_up_topics(&mut self) {
+        let now = Instant::now();
+        if self.next_look_up.is_none_or(|at| now < at) {
+            return;
+        }
+        self.next_look_up = Some(now + LOOK_UP_INTERVAL);
+        // All topics at once: asking for one by name could create it.
+        let metadata = match self.consumer.fetch_metadata(None, LOOK_UP_LIMIT) {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                tracing::debug!(%error, "cannot look up topics");
+                return;
+            }
+        };
+        let existing: BTreeSet<&str> =
+            metadata.topics().iter().filter(|topic| topic.error().is_none()).map(|topic| topic.name()).collect();
+        match &self.subscription {
+            Subscription::Topics(topics) => {
+                let missing: Vec<&str> =
+                    topics.iter().map(String::as_str).filter(|name| !existing.contains(name)).collect();
+                if missing.is_empty() {
+                    self.next_look_up = None;
+                }
+                let text = missing_text(&missing);
+                self.tell(FetchEvent::Remark { subject: "topics", text });
+            }
+            Subscription::Pattern(pattern) => {
+                let matching: BTreeSet<String> = existing
+                    .into_iter()
+                    .filter(|name| !name.starts_with("__") && pattern.is_match(name).unwrap_or(false))
+                    .map(str::to_owned)
+                    .collect();
+                let text = matching.is_empty().then(|| {
+                    format!(
+                        "no topic matches topics.regex={} (yet)",
+                        pattern.as_str().trim_start_matches(r"\A(?:").trim_end_matches(r")\z")
+                    )
+                });
+                self.tell(FetchEvent::Remark { subject: "topics", text });
+                if matching != self.subscribed && !matching.is_empty() {
+                    let names: Vec<&str> = matching.iter().map(String::as_str).collect();
+                    match self.consumer.subscribe(&names) {
+                        Ok(()) => self.subscribed = matching,
+                        Err(error) => tracing::warn!(%error, "cannot subscribe to the topics of a pattern"),
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn is(origin: &TopicPartition, topic: &str, partition: i32) -> bool {
+    &*origin.topic == topic && origin.partition == partition
+}
+
+fn missing_text(missing: &[&str]) -> Option<String> {
+    match missing {
+        [] => None,
+        [one] => Some(format!("topic {one} does not exist (yet)")),
+        many => Some(format!("topics {} do not exist (yet)", many.join(", "))),
+    }
+}

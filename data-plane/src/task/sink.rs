@@ -1,0 +1,144 @@
+//! One life of a sink task: opens the connector and the consumer, then moves batches from the poll thread through decoding
+//! and the lanes into the store, and offsets back into Kafka.
+//!
+//! All decisions are made in one place, by one async task, in the order in which events arrive; `lanes` and `offsets` are
+//! pure. Only the writes run beside it.
+
+mod partitions;
+mod running;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use millrace_sdk::config::definition;
+use millrace_sdk::{Error, Result, TaskContext, TopicPartition};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::batch::RawBatch;
+use super::consumer;
+use super::dead_letter::DeadLetters;
+use super::decode::Converters;
+use super::failure::{Failure, Stage};
+use super::fetch::{Fetcher, Limits, Subscription};
+use super::lanes::Lanes;
+use super::supervise::Life;
+use super::write::{Outcome, Writer};
+use crate::convert::{Role, converter};
+use crate::framework::{SinkSettings, full_match};
+
+use partitions::Partitions;
+use running::Running;
+
+/// Opens the task and runs it until it is stopped (`Ok`) or cannot go on.
+pub(super) async fn run(life: Life) -> Result<(), Failure> {
+    let running = tokio::select! {
+        // Dropping an opening task loses nothing: no record was read.
+        () = life.stop.cancelled() => return Ok(()),
+        opened = open(&life) => opened.map_err(|error| Failure::new(Stage::Start, error))?,
+    };
+    running.run().await
+}
+
+/// The framework's settings of a sink.
+pub(crate) fn settings(life: &Life) -> Result<SinkSettings> {
+    millrace_sdk::config::parse::<SinkSettings>(&definition::<SinkSettings>(), &life.spec.config).map_err(|findings| {
+        Error::bad_config(format!("invalid configuration: {}", millrace_sdk::config::join(&findings.errors)))
+    })
+}
+
+async fn open(life: &Life) -> Result<Running> {
+    let spec = &life.spec;
+    let settings = settings(life)?;
+    let plugin = life.environment.catalog.sink(&spec.class)?;
+    let consumer_settings = consumer::settings(spec, &settings, &spec.config)?;
+    let converters = Converters {
+        key: converter(Role::Key, &spec.config, &spec.tenant_settings)?,
+        value: converter(Role::Value, &spec.config, &spec.tenant_settings)?,
+    };
+    let mut config = spec.config.clone();
+    config.extend(spec.task_config.clone());
+    let context = TaskContext {
+        tenant: spec.id.tenant.clone(),
+        connector: spec.id.connector.clone(),
+        task: spec.id.index,
+        tasks_total: spec.tasks_total,
+        generation: spec.generation,
+        topics: settings.topics.clone(),
+        config: Arc::new(config),
+    };
+    let flat = Arc::clone(&context.config);
+    let dead_letters = DeadLetters::open(spec, &settings, &life.environment.producers, &life.metrics).await?;
+    let dead_letters = Arc::new(dead_letters);
+    let task = plugin.open(&flat, context).await?;
+    let buffer = usize::try_from(settings.buffer_memory / 2).unwrap_or(usize::MAX);
+    let limits = Limits {
+        batch_records: usize::try_from(settings.batch_max_records).unwrap_or(1),
+        batch_bytes: (buffer / 4).max(64 * 1024),
+        budget: buffer,
+    };
+    let paused = *life.paused.borrow();
+    let name = spec.id.to_string();
+    let fetcher = Fetcher::start(name, consumer_settings, subscription(&settings)?, limits, paused)?;
+    let lanes = usize::try_from(settings.lanes).unwrap_or(1);
+    let writer = Arc::new(Writer {
+        task: Arc::from(task),
+        class: spec.class.clone(),
+        dead_letters,
+        metrics: Arc::clone(&life.metrics),
+        reporter: Arc::clone(&life.reporter),
+        retry_limit: Duration::from_millis(u64::try_from(settings.retry_delay_max_ms).unwrap_or(1)),
+    });
+    Ok(Running {
+        life: life.clone(),
+        converters,
+        writer,
+        fetcher,
+        partitions: Partitions::default(),
+        lanes: Lanes::new(lanes),
+        lane_count: lanes,
+        waiting: std::collections::HashMap::new(),
+        jobs: JoinSet::new(),
+        revocations: Vec::new(),
+        commit_interval: Duration::from_millis(u64::try_from(settings.commit_interval_ms).unwrap_or(5000)),
+        commit_sent: None,
+        failure: None,
+    })
+}
+
+fn subscription(settings: &SinkSettings) -> Result<Subscription> {
+    if settings.topics_regex.trim().is_empty() {
+        return Ok(Subscription::Topics(settings.topics.clone()));
+    }
+    full_match(&settings.topics_regex)
+        .map(|regex| Subscription::Pattern(Box::new(regex)))
+        .ok_or_else(|| Error::bad_config("topics.regex is no regular expression"))
+}
+
+/// What a job on a lane (or beside the lanes, for undecodable records) belongs to.
+#[derive(Debug, Clone)]
+struct Origin {
+    partition: TopicPartition,
+    assignment: u64,
+    /// The tracker's number of the batch
+    batch: u64,
+}
+
+/// A job's end.
+struct JobDone {
+    origin: Origin,
+    ticket: Option<u64>,
+    outcome: Outcome,
+}
+
+/// Tokens of a partition's jobs.
+#[derive(Debug, Clone, Default)]
+struct Tokens {
+    /// Nothing is tried again
+    cancel: CancellationToken,
+    /// Nothing is waited for
+    abort: CancellationToken,
+}
+
+/// A raw batch shared by the jobs made of it.
+type Raw = Arc<RawBatch>;

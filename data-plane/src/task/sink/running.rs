@@ -1,0 +1,417 @@
+//! The loop of a running sink.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures::FutureExt as _;
+use millrace_sdk::{Batch, Error, ErrorKind, OrderKeys, TopicPartition};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::{JobDone, Origin, Partitions, Raw, Tokens};
+use crate::task::batch::RawBatch;
+use crate::task::dead_letter::DeadLetter;
+use crate::task::decode::{Converters, Undecodable};
+use crate::task::failure::{Failure, Stage};
+use crate::task::fetch::{Command, FetchEvent, Fetcher};
+use crate::task::lanes::{self, ChunkPlan, Lanes, Order};
+use crate::task::retry::Ties;
+use crate::task::supervise::{Life, panicked};
+use crate::task::write::{Chunk, Outcome, Writer};
+
+/// How long writes in flight are waited for when partitions are revoked. Siblings wait with us.
+const REVOKE_LIMIT: Duration = Duration::from_secs(10);
+
+/// A chunk that waits for a lane.
+pub(super) struct Waiting {
+    chunk: Chunk,
+    origin: Origin,
+    tokens: Tokens,
+}
+
+/// Partitions on their way out.
+pub(super) struct Revocation {
+    partitions: Vec<TopicPartition>,
+    until: Instant,
+}
+
+pub(super) struct Running {
+    pub(super) life: Life,
+    pub(super) converters: Converters,
+    pub(super) writer: Arc<Writer>,
+    pub(super) fetcher: Fetcher,
+    pub(super) partitions: Partitions,
+    pub(super) lanes: Lanes,
+    pub(super) lane_count: usize,
+    pub(super) waiting: HashMap<u64, Waiting>,
+    pub(super) jobs: JoinSet<JobDone>,
+    pub(super) revocations: Vec<Revocation>,
+    pub(super) commit_interval: Duration,
+    pub(super) commit_sent: Option<Instant>,
+    pub(super) failure: Option<Failure>,
+}
+
+impl Running {
+    /// Runs until the task is told to stop or cannot go on; then writes in flight end, offsets are committed, and
+    /// connector and consumer are closed.
+    pub(super) async fn run(mut self) -> Result<(), Failure> {
+        self.life.reporter.running(*self.life.paused.borrow());
+        let stop = self.life.stop.clone();
+        let mut paused = self.life.paused.clone();
+        let mut commit = tokio::time::interval(self.commit_interval);
+        commit.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while self.failure.is_none() {
+            let revoke_until = self.revocations.iter().map(|revocation| revocation.until).min();
+            // Every branch is cancel-safe: channels, joins and timers lose nothing when dropped.
+            tokio::select! {
+                () = stop.cancelled() => break,
+                event = self.fetcher.events.recv() => match event {
+                    Some(FetchEvent::Ended(error)) => return self.ended(error).await,
+                    Some(event) => self.on_event(event),
+                    None => return self.ended(None).await,
+                },
+                Some(done) = self.jobs.join_next() => self.on_joined(done),
+                _ = commit.tick() => self.commit(),
+                Ok(()) = paused.changed() => {
+                    let hold = *paused.borrow_and_update();
+                    self.fetcher.tell(Command::Pause(hold));
+                    self.life.reporter.running(hold);
+                }
+                () = until(revoke_until) => self.finish_revocations(true),
+            }
+        }
+        self.wind_down().await
+    }
+
+    fn on_event(&mut self, event: FetchEvent) {
+        match event {
+            FetchEvent::Assigned { assignment, partitions } => {
+                let names: Vec<String> = partitions.iter().map(ToString::to_string).collect();
+                tracing::info!(task = %self.life.spec.id, partitions = names.join(" "), "partitions assigned");
+                for origin in &partitions {
+                    self.partitions.assign(origin, assignment);
+                }
+            }
+            FetchEvent::Batch { assignment, batch } => self.on_batch(assignment, batch),
+            FetchEvent::Revoking { partitions, lost } => self.revoke(partitions, lost),
+            FetchEvent::Committed(result) => self.on_committed(result),
+            FetchEvent::Ends(ends) => {
+                for (origin, end) in &ends {
+                    self.partitions.set_end(origin, *end);
+                }
+                let (records, age) = self.partitions.lag(now_ms());
+                self.life.metrics.sink_lag(records, age);
+            }
+            FetchEvent::Remark { subject, text } => self.life.reporter.remark(subject, text),
+            FetchEvent::Ended(_) => {}
+        }
+    }
+
+    /// Decodes a batch, splits it over the lanes, and starts what may start.
+    fn on_batch(&mut self, assignment: u64, raw: RawBatch) {
+        let Some(last) = raw.records.last().map(|record| record.offset) else { return };
+        let Some(partition) = self.partitions.get_mut(&raw.origin, assignment) else {
+            // Revoked while the batch was on its way here.
+            return;
+        };
+        let decoded = self.converters.decode(&raw);
+        let (mut batch, mut undecodable) = (decoded.batch, decoded.undecodable);
+        if !self.writer.dead_letters.tolerates()
+            && let Some(first) = undecodable.first()
+        {
+            // What comes before the record is written; the record itself fails the task.
+            let offset = raw.records[first.index].offset;
+            batch.records.retain(|record| record.offset < offset);
+            undecodable.truncate(1);
+        }
+        let raw: Raw = Arc::new(raw);
+        let keys = if batch.records.is_empty() { OrderKeys::Any } else { self.writer.task.order_keys(&batch) };
+        let plans = if batch.records.is_empty() {
+            Vec::new()
+        } else {
+            lanes::plan(&keys, batch.records.len(), self.lane_count, self.lanes.has_idle())
+        };
+        let parts = plans.len() + usize::from(!undecodable.is_empty());
+        let oldest = raw.records.first().and_then(|record| record.timestamp_ms);
+        let number = partition.offsets.start(last, parts, oldest);
+        let (slot, tokens) = (partition.slot, partition.tokens.clone());
+        let origin = Origin { partition: raw.origin.clone(), assignment, batch: number };
+        if !undecodable.is_empty() {
+            self.give_up(&raw, undecodable, &origin, &tokens);
+        }
+        for (chunk, order) in chunks(batch, &keys, plans, &raw) {
+            let ticket = self.lanes.offer(slot, order);
+            self.waiting.insert(ticket, Waiting { chunk, origin: origin.clone(), tokens: tokens.clone() });
+        }
+        self.start_chunks();
+    }
+
+    fn start_chunks(&mut self) {
+        while let Some(ticket) = self.lanes.next() {
+            let Some(Waiting { chunk, origin, tokens }) = self.waiting.remove(&ticket) else {
+                self.lanes.finish(ticket);
+                continue;
+            };
+            let writer = Arc::clone(&self.writer);
+            let cancel = tokens.cancel.clone();
+            self.start_job(origin, Some(ticket), &tokens, async move { writer.write(&chunk, &cancel).await });
+        }
+    }
+
+    /// Undecodable records are given up beside the lanes; their offsets count once that is acknowledged.
+    fn give_up(&mut self, raw: &Raw, undecodable: Vec<Undecodable>, origin: &Origin, tokens: &Tokens) {
+        let dead_letters = Arc::clone(&self.writer.dead_letters);
+        let (key_class, value_class) = (self.converters.key.class(), self.converters.value.class());
+        let raw = Arc::clone(raw);
+        self.start_job(origin.clone(), None, tokens, async move {
+            let letters = undecodable.into_iter().map(|record| DeadLetter {
+                origin: &raw.origin,
+                record: &raw.records[record.index],
+                stage: record.stage,
+                class: if record.stage == Stage::DecodeKey { key_class } else { value_class },
+                error: record.error,
+            });
+            match dead_letters.give_up(letters.collect()).await {
+                Ok(()) => Outcome::Done,
+                Err(failure) => Outcome::Failed(failure),
+            }
+        });
+    }
+
+    fn start_job(
+        &mut self,
+        origin: Origin,
+        ticket: Option<u64>,
+        tokens: &Tokens,
+        job: impl Future<Output = Outcome> + Send + 'static,
+    ) {
+        if let Some(partition) = self.partitions.get_mut(&origin.partition, origin.assignment) {
+            partition.running += 1;
+        }
+        let abort = tokens.abort.clone();
+        self.jobs.spawn(async move {
+            let outcome = tokio::select! {
+                // An aborted write is dropped where it stands; whoever reads the partition next writes it again.
+                () = abort.cancelled() => Outcome::Cancelled,
+                outcome = AssertUnwindSafe(job).catch_unwind() => outcome.unwrap_or_else(|panic| {
+                    Outcome::Failed(Failure::new(Stage::Write, panicked(panic.as_ref())))
+                }),
+            };
+            JobDone { origin, ticket, outcome }
+        });
+    }
+
+    fn on_joined(&mut self, done: Result<JobDone, tokio::task::JoinError>) {
+        match done {
+            Ok(done) => self.on_done(done),
+            // Panics are caught within the job and nobody aborts it from outside.
+            Err(error) => {
+                let error = Error::internal("a write has vanished").because(error);
+                self.failure.get_or_insert(Failure::new(Stage::Write, error));
+            }
+        }
+    }
+
+    fn on_done(&mut self, done: JobDone) {
+        let JobDone { origin, ticket, outcome } = done;
+        if let Some(ticket) = ticket {
+            self.lanes.finish(ticket);
+        }
+        let durable = matches!(outcome, Outcome::Done);
+        if let Some(partition) = self.partitions.get_mut(&origin.partition, origin.assignment) {
+            partition.running = partition.running.saturating_sub(1);
+            if durable {
+                partition.offsets.done(origin.batch);
+            }
+        }
+        if let Outcome::Failed(failure) = outcome {
+            // The first one counts; those that follow are mostly its echo.
+            self.failure.get_or_insert(failure);
+        }
+        self.start_chunks();
+        self.finish_revocations(false);
+    }
+
+    fn commit(&mut self) {
+        // One commit at a time: its answer says whether the next one is to repeat it.
+        if self.commit_sent.is_some_and(|sent| sent.elapsed() < Duration::from_secs(60)) {
+            return;
+        }
+        let revoking: Vec<&TopicPartition> = self.revocations.iter().flat_map(|r| &r.partitions).collect();
+        let mut offsets = self.partitions.to_commit();
+        offsets.retain(|(origin, _)| !revoking.contains(&origin));
+        if !offsets.is_empty() {
+            self.commit_sent = Some(Instant::now());
+            self.fetcher.tell(Command::Commit(offsets));
+        }
+    }
+
+    fn on_committed(&mut self, result: Result<(), rdkafka::error::KafkaError>) {
+        let took = self.commit_sent.take().map(|sent| sent.elapsed()).unwrap_or_default();
+        self.life.metrics.commit(result.is_ok(), took);
+        if let Err(error) = result {
+            // Rebalances and coordinator changes do this; the next commit covers it.
+            tracing::info!(task = %self.life.spec.id, %error, "commit failed, it is repeated");
+            self.partitions.commit_failed();
+        }
+    }
+
+    /// Partitions are going: nothing is tried again, writes in flight end, then the watermark is committed.
+    fn revoke(&mut self, partitions: Vec<TopicPartition>, lost: bool) {
+        let names: Vec<String> = partitions.iter().map(ToString::to_string).collect();
+        tracing::info!(task = %self.life.spec.id, partitions = names.join(" "), lost, "partitions revoked");
+        for origin in &partitions {
+            self.quiesce(origin);
+            if lost {
+                // Somebody else may own it already: what still ends here counts for nothing.
+                self.partitions.remove(origin);
+            }
+        }
+        if lost {
+            self.fetcher.tell(Command::Release { partitions, offsets: Vec::new() });
+        } else {
+            self.revocations.push(Revocation { partitions, until: Instant::now() + REVOKE_LIMIT });
+            self.finish_revocations(false);
+        }
+    }
+
+    /// No new chunk of a partition starts and none is tried again.
+    fn quiesce(&mut self, origin: &TopicPartition) {
+        let Some(partition) = self.partitions.current(origin) else { return };
+        partition.tokens.cancel.cancel();
+        for ticket in self.lanes.withdraw(partition.slot) {
+            self.waiting.remove(&ticket);
+        }
+    }
+
+    /// Gives back partitions whose writes have ended, or all whose time is up when `late`.
+    fn finish_revocations(&mut self, late: bool) {
+        let now = Instant::now();
+        let mut open = Vec::new();
+        for revocation in std::mem::take(&mut self.revocations) {
+            let busy = |origin: &TopicPartition| self.partitions.current(origin).is_some_and(|p| p.running > 0);
+            if revocation.partitions.iter().any(busy) && !(late && now >= revocation.until) {
+                open.push(revocation);
+                continue;
+            }
+            let mut offsets = Vec::new();
+            for origin in &revocation.partitions {
+                let Some(partition) = self.partitions.remove(origin) else { continue };
+                partition.tokens.abort.cancel();
+                offsets.extend(partition.offsets.watermark().map(|offset| (origin.clone(), offset)));
+            }
+            self.fetcher.tell(Command::Release { partitions: revocation.partitions, offsets });
+        }
+        self.revocations = open;
+    }
+
+    /// Ends in good order: after a stop, or after a failure.
+    async fn wind_down(mut self) -> Result<(), Failure> {
+        let limit = self.life.environment.stop_timeout;
+        let deadline = Instant::now() + limit;
+        // The larger share is for writes; committing and closing need the rest.
+        let writes_until = Instant::now() + limit.mul_f64(0.7);
+        let origins: Vec<TopicPartition> = self.partitions.all().map(|(origin, _)| origin.clone()).collect();
+        for origin in &origins {
+            self.quiesce(origin);
+        }
+        while self.partitions.any_running() {
+            tokio::select! {
+                Some(done) = self.jobs.join_next() => self.on_joined(done),
+                () = tokio::time::sleep_until(writes_until) => break,
+                else => break,
+            }
+        }
+        for (_, partition) in self.partitions.all() {
+            partition.tokens.abort.cancel();
+        }
+        let fenced = self.failure.as_ref().is_some_and(|failure| failure.kind() == ErrorKind::Fenced);
+        if fenced {
+            self.fetcher.tell(Command::Abandon);
+        } else {
+            let offsets =
+                self.partitions.all().filter_map(|(origin, p)| Some((origin.clone(), p.offsets.watermark()?)));
+            let offsets = offsets.collect();
+            self.fetcher.tell(Command::Close(offsets));
+        }
+        let closed = self.wait_for_end(deadline).await;
+        self.close_connector(deadline).await;
+        match (self.failure, closed) {
+            (Some(failure), _) => Err(failure),
+            (None, Err(error)) => Err(Failure::new(Stage::Commit, error)),
+            (None, Ok(())) => Ok(()),
+        }
+    }
+
+    /// Waits until the poll thread has committed and closed.
+    async fn wait_for_end(&mut self, deadline: Instant) -> Result<(), Error> {
+        loop {
+            let event = tokio::time::timeout_at(deadline, self.fetcher.events.recv()).await;
+            match event {
+                Ok(Some(FetchEvent::Ended(Some(error)))) => return Err(error),
+                Ok(Some(FetchEvent::Ended(None)) | None) => return Ok(()),
+                Ok(Some(FetchEvent::Committed(result))) => self.on_committed(result),
+                // A revocation that comes now is answered by the closing of the consumer.
+                Ok(Some(_)) => {}
+                Err(_) => {
+                    tracing::warn!(task = %self.life.spec.id, "the Kafka consumer did not close in time");
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    async fn close_connector(&mut self, deadline: Instant) {
+        self.jobs.shutdown().await;
+        match tokio::time::timeout_at(deadline, self.writer.task.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(task = %self.life.spec.id, error = error.chain(), "connector did not close well")
+            }
+            Err(_) => tracing::warn!(task = %self.life.spec.id, "connector did not close in time"),
+        }
+    }
+
+    /// The poll thread has ended by itself: no commit is possible any more.
+    async fn ended(mut self, error: Option<Error>) -> Result<(), Failure> {
+        for (_, partition) in self.partitions.all() {
+            partition.tokens.abort.cancel();
+        }
+        self.close_connector(Instant::now() + self.life.environment.stop_timeout).await;
+        let error = error.unwrap_or_else(|| Error::internal("the poll thread has ended unasked"));
+        Err(Failure::new(Stage::Fetch, error))
+    }
+}
+
+/// A batch's chunks with what each must not overtake.
+fn chunks(batch: Batch, keys: &OrderKeys, plans: Vec<ChunkPlan>, raw: &Raw) -> Vec<(Chunk, Order)> {
+    let ties = |records: &[usize], order: &Order| match (order, keys) {
+        (Order::Keys(_), OrderKeys::PerRecord(hashes)) => Ties::Keys(records.iter().map(|i| hashes[*i]).collect()),
+        (Order::Any, _) => Ties::None,
+        _ => Ties::All,
+    };
+    let Batch { origin, records } = batch;
+    let mut records: Vec<Option<millrace_sdk::Record>> = records.into_iter().map(Some).collect();
+    let chunks = plans.into_iter().map(|plan| {
+        let ties = ties(&plan.records, &plan.order);
+        // Every index is in one plan only.
+        let records = plan.records.iter().filter_map(|index| records[*index].take()).collect();
+        let batch = Batch { origin: origin.clone(), records };
+        (Chunk { batch, ties, raw: Arc::clone(raw) }, plan.order)
+    });
+    chunks.collect()
+}
+
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

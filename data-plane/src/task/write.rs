@@ -1,0 +1,219 @@
+//! Writes one chunk until every record of it is durable or given up, in order per key, for as long as it takes.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use millrace_sdk::{Batch, Error, ErrorKind, SinkTask, WriteReport};
+use tokio_util::sync::CancellationToken;
+
+use super::batch::RawBatch;
+use super::dead_letter::{DeadLetter, DeadLetters};
+use super::failure::{Failure, Stage};
+use super::retry::{Backoff, Ties, to_resend};
+use super::supervise::Reporter;
+use crate::metrics::TaskMetrics;
+
+/// The first delay before a write is tried again.
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+/// Delays grow no further than this, so that a store that is back is seen soon.
+const LAST_DELAY: Duration = Duration::from_secs(10);
+/// A write that fails for longer is worth a remark in the status.
+const REMARK_AFTER: Duration = Duration::from_secs(5);
+
+/// A part of a batch on its way into the store.
+pub(super) struct Chunk {
+    pub(super) batch: Batch,
+    pub(super) ties: Ties,
+    /// The raw records, for dead letters
+    pub(super) raw: Arc<RawBatch>,
+}
+
+/// What became of a chunk.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// Every record is durable or given up as the user wished
+    Done,
+    /// Given back half done
+    Cancelled,
+    /// The task must end
+    Failed(Failure),
+}
+
+/// What all chunks of a task share.
+pub(super) struct Writer {
+    pub(super) task: Arc<dyn SinkTask>,
+    pub(super) class: String,
+    pub(super) dead_letters: Arc<DeadLetters>,
+    pub(super) metrics: Arc<TaskMetrics>,
+    pub(super) reporter: Arc<Reporter>,
+    pub(super) retry_limit: Duration,
+}
+
+/// What one answer of the store means for the chunk.
+struct Verdict {
+    /// To be sent again
+    again: Vec<usize>,
+    wished: Option<Duration>,
+    /// Can never be written
+    bad: Vec<(usize, Error)>,
+    cause: Option<String>,
+}
+
+impl Writer {
+    /// Writes a chunk. Once `cancel` fires nothing is tried again; a write in flight is waited for (whoever cannot wait
+    /// drops the future).
+    pub(super) async fn write(&self, chunk: &Chunk, cancel: &CancellationToken) -> Outcome {
+        let mut backoff = Backoff::new(FIRST_DELAY, LAST_DELAY.min(self.retry_limit));
+        let mut failing_since: Option<Instant> = None;
+        // Pieces in order: records of one key may be in several of them, so the next waits for the one before.
+        let mut pieces: VecDeque<Vec<usize>> = VecDeque::from([(0..chunk.batch.records.len()).collect()]);
+        while let Some(piece) = pieces.pop_front() {
+            if cancel.is_cancelled() {
+                return Outcome::Cancelled;
+            }
+            let answer = self.attempt(chunk, &piece).await;
+            let made_progress = matches!(&answer, Ok(report) if report.failures.len() < piece.len());
+            let verdict = match answer {
+                Ok(report) => judge(report, &piece, chunk),
+                Err(error) => match error.kind() {
+                    ErrorKind::Transient { retry_after } => {
+                        let cause = Some(error.chain());
+                        Ok(Verdict { again: piece, wished: retry_after, bad: Vec::new(), cause })
+                    }
+                    ErrorKind::BadRecord if piece.len() > 1 => {
+                        let (first, second) = piece.split_at(piece.len() / 2);
+                        pieces.push_front(second.to_vec());
+                        pieces.push_front(first.to_vec());
+                        continue;
+                    }
+                    ErrorKind::BadRecord => {
+                        let bad = piece.first().map(|index| (*index, error)).into_iter().collect();
+                        Ok(Verdict { again: Vec::new(), wished: None, bad, cause: None })
+                    }
+                    _ => Err(Failure::at(Stage::Write, range(chunk, &piece), error)),
+                },
+            };
+            let verdict = match verdict {
+                Ok(verdict) => verdict,
+                Err(failure) => return Outcome::Failed(failure),
+            };
+            if made_progress {
+                backoff.reset();
+            }
+            if let Err(outcome) = self.give_up(chunk, verdict.bad, cancel).await {
+                return outcome;
+            }
+            if verdict.again.is_empty() {
+                if failing_since.take().is_some() {
+                    self.reporter.remark("write", None);
+                }
+                continue;
+            }
+            pieces.push_front(verdict.again);
+            let since = *failing_since.get_or_insert_with(Instant::now);
+            self.metrics.sink_retry();
+            self.remark(since, verdict.cause.as_deref());
+            tokio::select! {
+                () = cancel.cancelled() => return Outcome::Cancelled,
+                () = tokio::time::sleep(backoff.delay(verdict.wished)) => {}
+            }
+        }
+        Outcome::Done
+    }
+
+    async fn attempt(&self, chunk: &Chunk, piece: &[usize]) -> millrace_sdk::Result<WriteReport> {
+        let whole = piece.len() == chunk.batch.records.len();
+        let subset;
+        let batch = if whole {
+            &chunk.batch
+        } else {
+            let records = piece.iter().map(|index| chunk.batch.records[*index].clone()).collect();
+            subset = Batch { origin: chunk.batch.origin.clone(), records };
+            &subset
+        };
+        let started = Instant::now();
+        let answer = self.task.write(batch).await;
+        let written = answer.as_ref().map_or(0, |report| batch.records.len().saturating_sub(report.failures.len()));
+        self.metrics.sink_write(batch.records.len(), written, started.elapsed());
+        if let Ok(report) = &answer {
+            self.metrics.sink_superseded(report.superseded);
+        }
+        if let Err(error) = &answer {
+            self.metrics.errors(Stage::Write.name(), error.kind().name(), batch.records.len() as u64);
+        }
+        answer
+    }
+
+    async fn give_up(
+        &self,
+        chunk: &Chunk,
+        bad: Vec<(usize, Error)>,
+        cancel: &CancellationToken,
+    ) -> Result<(), Outcome> {
+        if bad.is_empty() {
+            return Ok(());
+        }
+        let letters = bad.into_iter().filter_map(|(index, error)| {
+            let offset = chunk.batch.records[index].offset;
+            let record = chunk.raw.record(offset)?;
+            Some(DeadLetter { origin: &chunk.raw.origin, record, stage: Stage::Write, class: &self.class, error })
+        });
+        let letters = letters.collect();
+        tokio::select! {
+            () = cancel.cancelled() => Err(Outcome::Cancelled),
+            given_up = self.dead_letters.give_up(letters) => given_up.map_err(Outcome::Failed),
+        }
+    }
+
+    fn remark(&self, since: Instant, cause: Option<&str>) {
+        let cause = cause.unwrap_or("the store did not accept all records");
+        tracing::debug!(task = %self.reporter.task(), cause, "write is tried again");
+        if since.elapsed() >= REMARK_AFTER {
+            self.reporter.remark("write", Some(format!("writes are tried again: {cause}")));
+        }
+    }
+}
+
+/// Sorts a report's failures.
+fn judge(report: WriteReport, piece: &[usize], chunk: &Chunk) -> Result<Verdict, Failure> {
+    let (mut failed, mut bad, mut wished, mut cause) = (Vec::new(), Vec::new(), None::<Duration>, None);
+    for failure in report.failures {
+        let Some(index) = piece.get(failure.index).copied() else {
+            let error = Error::internal(format!("the connector names record {} of {}", failure.index, piece.len()));
+            return Err(Failure::new(Stage::Write, error));
+        };
+        match failure.error.kind() {
+            ErrorKind::Transient { retry_after } => {
+                failed.push(index);
+                wished = wished.max(retry_after);
+                cause.get_or_insert_with(|| failure.error.chain());
+            }
+            ErrorKind::BadRecord => bad.push((index, failure.error)),
+            _ => {
+                let coordinates = chunk.batch.coordinates(&chunk.batch.records[index]);
+                return Err(Failure::at(Stage::Write, coordinates, failure.error));
+            }
+        }
+    }
+    let bad_indices: Vec<usize> = bad.iter().map(|(index, _)| *index).collect();
+    let mut again = to_resend(&failed, &bad_indices, &chunk.ties, chunk.batch.records.len());
+    // Records of other pieces have their own turn: those before are done, those after come later.
+    again.retain(|index| piece.binary_search(index).is_ok());
+    Ok(Verdict { again, wished, bad, cause })
+}
+
+/// The records of a piece, for an error about all of them.
+fn range(chunk: &Chunk, piece: &[usize]) -> String {
+    let records = &chunk.batch.records;
+    match (piece.first(), piece.last()) {
+        (Some(first), Some(last)) if first != last => {
+            format!("{} to {}", chunk.batch.coordinates(&records[*first]), records[*last].offset)
+        }
+        (Some(only), _) => chunk.batch.coordinates(&records[*only]),
+        _ => chunk.batch.origin.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
