@@ -1,0 +1,339 @@
+//! The sink against a real MongoDB at `MONGODB_URI`. Each test works in a database of its own and drops it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use millrace_connector_mongodb::{Sink, SinkConfig, Task};
+use millrace_sdk::{
+    Batch, ByteString, Bytes, Datum, ErrorKind, Flat, OrderKeys, Record, SinkConnector, SinkTask, TaskContext,
+    TimestampKind, TopicPartition, Value, WriteReport, config,
+};
+use mongodb::Client;
+use mongodb::bson::{Bson, Document, doc};
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// A database of a test, dropped at its end.
+struct Place {
+    uri: String,
+    client: Client,
+    database: String,
+}
+
+impl Place {
+    async fn new() -> Option<Self> {
+        let Ok(uri) = std::env::var("MONGODB_URI") else {
+            eprintln!("skipped: MONGODB_URI is not set (deploy/local/servers env)");
+            return None;
+        };
+        let client = Client::with_uri_str(&uri).await.unwrap();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+        let database = format!("sink_{now}_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        Some(Self { uri, client, database })
+    }
+
+    fn config(&self, more: &[(&str, &str)]) -> SinkConfig {
+        let mut flat: Flat = BTreeMap::from([
+            ("connection.uri".to_owned(), self.uri.clone()),
+            ("database".to_owned(), self.database.clone()),
+            ("collection".to_owned(), "items".to_owned()),
+        ]);
+        flat.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        config::parse(&config::definition::<SinkConfig>(), &flat).unwrap()
+    }
+
+    async fn task(&self, more: &[(&str, &str)]) -> Task {
+        Sink.open(self.config(more), context()).await.unwrap()
+    }
+
+    async fn all(&self, collection: &str) -> Vec<Document> {
+        let mut cursor = self
+            .client
+            .database(&self.database)
+            .collection::<Document>(collection)
+            .find(doc! {})
+            .sort(doc! { "_id": 1 })
+            .await
+            .unwrap();
+        let mut found = Vec::new();
+        while cursor.advance().await.unwrap() {
+            found.push(cursor.deserialize_current().unwrap());
+        }
+        found
+    }
+
+    async fn drop(self) {
+        self.client.database(&self.database).drop().await.unwrap();
+    }
+}
+
+fn context() -> TaskContext {
+    TaskContext {
+        tenant: "default".to_owned(),
+        connector: "stock".to_owned(),
+        task: 0,
+        tasks_total: 1,
+        generation: 1,
+        topics: vec!["inventory".to_owned()],
+        config: Arc::default(),
+    }
+}
+
+fn batch(records: Vec<(&str, Option<&str>)>) -> Batch {
+    let records = records.into_iter().enumerate().map(|(offset, (key, value))| record(offset, key, value)).collect();
+    Batch { origin: TopicPartition { topic: "inventory".into(), partition: 0 }, records }
+}
+
+fn record(offset: usize, key: &str, value: Option<&str>) -> Record {
+    Record {
+        offset: i64::try_from(offset).unwrap(),
+        timestamp_ms: Some(1_700_000_000_000),
+        timestamp_kind: TimestampKind::CreateTime,
+        renamed_topic: None,
+        key: if key.is_empty() { Datum::Null } else { Datum::schemaless(Value::Str(ByteString::from(key))) },
+        value: value
+            .map_or(Datum::Null, |json| Datum::schemaless(Value::Json(Bytes::copy_from_slice(json.as_bytes())))),
+        headers: Vec::new(),
+    }
+}
+
+const BY_KEY: &[(&str, &str)] = &[
+    ("document.id.strategy", "com.mongodb.kafka.connect.sink.processor.id.strategy.FullKeyStrategy"),
+    ("delete.on.null.values", "true"),
+];
+
+fn indices(report: &WriteReport) -> Vec<usize> {
+    report.failures.iter().map(|failure| failure.index).collect()
+}
+
+#[tokio::test]
+async fn the_sample_configuration_inserts_once_however_often_a_batch_comes() {
+    let Some(place) = Place::new().await else { return };
+    let task = place.task(&[]).await;
+    let batch = batch(vec![("", Some(r#"{"user":"a","n":1}"#)), ("k", Some(r#"{"user":"b","n":2.5}"#))]);
+    assert_eq!(task.order_keys(&batch), OrderKeys::Any);
+    for _ in 0..3 {
+        assert!(task.write(&batch).await.unwrap().failures.is_empty());
+    }
+    let found = place.all("items").await;
+    assert_eq!(found.len(), 2);
+    assert!(found.iter().all(|one| one.get_object_id("_id").is_ok()));
+    assert!(found.iter().any(|one| one.get("n") == Some(&Bson::Int64(1))));
+    assert!(found.iter().any(|one| one.get("n") == Some(&Bson::Double(2.5))));
+    task.close().await.unwrap();
+    place.drop().await;
+}
+
+#[tokio::test]
+async fn keys_upsert_and_delete_and_the_newest_of_a_batch_stands() {
+    let Some(place) = Place::new().await else { return };
+    let task = place.task(BY_KEY).await;
+    let (a, b, c) =
+        (r#"{"sku":"A","warehouse":1}"#, r#"{"sku":"B","warehouse":1}"#, r#"{ "sku":"A", "warehouse": 1 }"#);
+    let first = batch(vec![
+        (a, Some(r#"{"quantity":1}"#)),
+        (b, Some(r#"{"quantity":2}"#)),
+        (c, Some(r#"{"quantity":3,"note":"same key, other spelling"}"#)),
+    ]);
+    let OrderKeys::PerRecord(keys) = task.order_keys(&first) else { panic!("keys are named") };
+    assert!(keys[0] == keys[2] && keys[0] != keys[1]);
+    assert!(task.write(&first).await.unwrap().failures.is_empty());
+    let found = place.all("items").await;
+    assert_eq!(found.len(), 2);
+    assert_eq!(found[0].get("_id"), Some(&Bson::Document(doc! { "sku": "A", "warehouse": 1_i32 })));
+    assert_eq!(found[0].get("quantity"), Some(&Bson::Int64(3)));
+    // A deletion, one of what is not there, and a document that is written again after its deletion.
+    let second =
+        batch(vec![(a, None), (r#"{"sku":"Z"}"#, None), (b, None), (b, Some(r#"{"quantity":9}"#)), ("", None)]);
+    for _ in 0..2 {
+        assert!(task.write(&second).await.unwrap().failures.is_empty());
+    }
+    let found = place.all("items").await;
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].get("quantity"), Some(&Bson::Int64(9)));
+    place.drop().await;
+}
+
+#[tokio::test]
+async fn null_values_are_skipped_unless_they_are_to_delete() {
+    let Some(place) = Place::new().await else { return };
+    let task = place.task(&[("document.id.strategy", "FullKeyStrategy")]).await;
+    let key = r#"{"sku":"A"}"#;
+    task.write(&batch(vec![(key, Some(r#"{"quantity":1}"#))])).await.unwrap();
+    assert!(task.write(&batch(vec![(key, None)])).await.unwrap().failures.is_empty());
+    assert_eq!(place.all("items").await.len(), 1);
+    place.drop().await;
+}
+
+#[tokio::test]
+async fn poison_is_named_and_its_neighbours_are_durable() {
+    let Some(place) = Place::new().await else { return };
+    place
+        .client
+        .database(&place.database)
+        .run_command(doc! { "create": "items", "validator": { "quantity": { "$gte": 0 } } })
+        .await
+        .unwrap();
+    let task = place.task(BY_KEY).await;
+    let huge = format!(r#"{{"text":"{}"}}"#, "x".repeat(17 * 1024 * 1024));
+    let report = task
+        .write(&batch(vec![
+            (r#"{"k":1}"#, Some(r#"{"quantity":1}"#)),
+            (r#"{"k":2}"#, Some(r#"{"quantity":-1}"#)),
+            ("no document", Some(r#"{"quantity":1}"#)),
+            (r#"{"k":4}"#, Some("[1,2]")),
+            (r#"{"k":5}"#, Some(&huge)),
+            (r#"{"k":6}"#, Some(r#"{"quantity":6}"#)),
+            ("", Some(r#"{"quantity":6}"#)),
+        ]))
+        .await
+        .unwrap();
+    assert_eq!(indices(&report), [1, 2, 3, 4, 6]);
+    assert!(report.failures.iter().all(|failure| failure.error.kind() == ErrorKind::BadRecord));
+    let messages: Vec<String> = report.failures.iter().map(|failure| failure.error.to_string()).collect();
+    assert!(messages[0].starts_with("inventory-0@1: ") && messages[0].contains("code 121"), "{messages:?}");
+    assert!(messages[3].contains("16777216"), "{messages:?}");
+    assert_eq!(place.all("items").await.len(), 2);
+    place.drop().await;
+}
+
+#[tokio::test]
+async fn a_refused_newest_record_leaves_its_predecessor() {
+    let Some(place) = Place::new().await else { return };
+    let validator = doc! { "create": "items", "validator": { "quantity": { "$gte": 0 } } };
+    place.client.database(&place.database).run_command(validator).await.unwrap();
+    let task = place.task(BY_KEY).await;
+    let key = r#"{"k":1}"#;
+    let report = task
+        .write(&batch(vec![
+            (key, Some(r#"{"quantity":1}"#)),
+            (key, Some(r#"{"quantity":2}"#)),
+            (key, Some(r#"{"quantity":-3}"#)),
+        ]))
+        .await
+        .unwrap();
+    assert_eq!(indices(&report), [2]);
+    assert_eq!(place.all("items").await[0].get("quantity"), Some(&Bson::Int64(2)));
+    place.drop().await;
+}
+
+#[tokio::test]
+async fn updates_of_one_document_are_all_made_in_order() {
+    let Some(place) = Place::new().await else { return };
+    let more = [("document.id.strategy", "FullKeyStrategy"), ("writemodel.strategy", "UpdateOneTimestampsStrategy")];
+    let task = place.task(&more).await;
+    let key = r#"{"k":1}"#;
+    let batch = batch(vec![(key, Some(r#"{"a":1,"b":1}"#)), (key, Some(r#"{"b":2}"#)), (key, Some(r#"{"c":3}"#))]);
+    assert!(task.write(&batch).await.unwrap().failures.is_empty());
+    let found = place.all("items").await;
+    for (name, value) in [("a", 1), ("b", 2), ("c", 3)] {
+        assert_eq!(found[0].get(name), Some(&Bson::Int64(value)), "{found:?}");
+    }
+    let inserted = found[0].get_datetime("_insertedTS").unwrap();
+    assert!(inserted.timestamp_millis() <= found[0].get_datetime("_modifiedTS").unwrap().timestamp_millis() + 1000);
+    place.drop().await;
+}
+
+#[tokio::test]
+async fn an_insert_that_comes_again_is_done_and_another_document_is_refused() {
+    let Some(place) = Place::new().await else { return };
+    let more =
+        [("document.id.strategy", "ProvidedInValueStrategy"), ("writemodel.strategy", "InsertOneDefaultStrategy")];
+    let task = place.task(&more).await;
+    let first = batch(vec![("", Some(r#"{"n":1,"_id":"one"}"#)), ("", Some(r#"{"_id":"two","n":2}"#))]);
+    for _ in 0..2 {
+        assert!(task.write(&first).await.unwrap().failures.is_empty());
+    }
+    let report =
+        task.write(&batch(vec![("", Some(r#"{"_id":"one","n":7}"#)), ("", Some(r#"{"n":7}"#))])).await.unwrap();
+    assert_eq!(indices(&report), [0, 1]);
+    assert!(report.failures[0].error.to_string().contains("11000"));
+    assert_eq!(place.all("items").await[0].get("n"), Some(&Bson::Int64(1)));
+    place.drop().await;
+}
+
+#[tokio::test]
+async fn topics_go_to_their_own_collections() {
+    let Some(place) = Place::new().await else { return };
+    let task = place.task(&[("collection", ""), ("topic.override.orders.eu.collection", "orders")]).await;
+    let mut batch = batch(vec![("", Some(r#"{"n":1}"#)), ("", Some(r#"{"n":2}"#))]);
+    batch.records[1].renamed_topic = Some("orders.eu".into());
+    assert!(task.write(&batch).await.unwrap().failures.is_empty());
+    assert_eq!((place.all("inventory").await.len(), place.all("orders").await.len()), (1, 1));
+    place.drop().await;
+}
+
+#[tokio::test]
+async fn a_thousand_documents_go_in_commands_of_any_size() {
+    let Some(place) = Place::new().await else { return };
+    for (collection, size) in [("all", "0"), ("few", "7")] {
+        let mut more = BY_KEY.to_vec();
+        more.extend([("collection", collection), ("max.batch.size", size)]);
+        let task = place.task(&more).await;
+        let keys: Vec<String> = (0..1000).map(|n| format!(r#"{{"k":{n}}}"#)).collect();
+        let text = format!(r#"{{"text":"{}"}}"#, "x".repeat(40_000));
+        let batch = batch(keys.iter().map(|key| (key.as_str(), Some(text.as_str()))).collect());
+        assert!(task.write(&batch).await.unwrap().failures.is_empty());
+        let count = place.client.database(&place.database).collection::<Document>(collection);
+        assert_eq!(count.count_documents(doc! {}).await.unwrap(), 1000);
+    }
+    place.drop().await;
+}
+
+#[tokio::test]
+async fn checks_tell_a_wrong_password_a_missing_server_and_success_apart() {
+    let Some(place) = Place::new().await else { return };
+    let good = place.config(&[]);
+    assert!(Sink.check(&good, &context()).await.unwrap().errors.is_empty());
+    assert!(place.client.list_database_names().await.unwrap().iter().all(|name| *name != place.database));
+
+    let wrong = place.uri.replace("mongodb://", "mongodb://nobody:hunter2@");
+    let error = Sink.check(&place.config(&[("connection.uri", &wrong)]), &context()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BadConfig, "{}", error.chain());
+    assert!(error.chain().contains("check user, password"), "{}", error.chain());
+    assert!(!error.chain().contains("hunter2"));
+
+    let away = "mongodb://user:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=500";
+    let error = Sink.check(&place.config(&[("connection.uri", away)]), &context()).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Transient { .. }), "{}", error.chain());
+    assert!(!error.chain().contains("hunter2"));
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_is_written_to() {
+    let Some(place) = Place::new().await else { return };
+    // A port of our own in front of the server: closed at first, then handing bytes through.
+    let target = place.uri.trim_start_matches("mongodb://").split('/').next().unwrap().to_owned();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let uri = format!("mongodb://127.0.0.1:{port}/?directConnection=true&serverSelectionTimeoutMS=1000");
+    let mut more = BY_KEY.to_vec();
+    more.push(("connection.uri", &uri));
+    let task = place.task(&more).await;
+    let batch = batch(vec![(r#"{"k":1}"#, Some(r#"{"n":1}"#))]);
+    let error = task.write(&batch).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Transient { .. }), "{}", error.chain());
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    let proxy = tokio::spawn(async move {
+        let mut open = tokio::task::JoinSet::new();
+        while let Ok((mut inner, _)) = listener.accept().await {
+            let target = target.clone();
+            open.spawn(async move {
+                let mut outer = tokio::net::TcpStream::connect(target).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut inner, &mut outer).await;
+            });
+        }
+    });
+    let written = async {
+        while task.write(&batch).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), written).await.expect("the server is back");
+    assert_eq!(place.all("items").await.len(), 1);
+    proxy.abort();
+    place.drop().await;
+}
