@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use millrace_sdk::{
-    ConfigDef, ConnectorKind, Error, Findings, Flat, PluginInfo, Problem, Result, SinkPlugin, SourcePlugin, TaskContext,
+    ConfigDef, ConnectorKind, Error, Findings, Flat, PluginInfo, Problem, Result, SinkPlugin, SourcePlugin,
+    TaskContext, erase_sink, erase_source,
 };
 
 pub use roots::FileAccess;
@@ -65,9 +66,13 @@ impl Catalog {
     /// All connectors that this program contains; those that touch the worker's files as far as `files` lets them.
     #[must_use]
     pub fn standard(files: &FileAccess) -> Self {
-        let _ = files;
-        // One line per connector: `.sink(erase_sink(<crate>::Sink, VERSION))`.
+        const VERSION: &str = env!("CARGO_PKG_VERSION");
         Self::default()
+            .sink_plugin(erase_sink(millrace_connector_mongodb::Sink, VERSION))
+            .sink_plugin(erase_sink(millrace_connector_cassandra::Sink, VERSION))
+            .sink_plugin(erase_sink(millrace_connector_elasticsearch::Sink, VERSION))
+            .sink_plugin(files.fence_sink(erase_sink(millrace_connector_file::Sink, VERSION)))
+            .source_plugin(files.fence_source(erase_source(millrace_connector_file::Source, VERSION)))
     }
 
     /// Adds a sink.

@@ -63,10 +63,22 @@ fn resolved(file: &Path) -> Option<PathBuf> {
     Some(file.parent()?.canonicalize().ok()?.join(file.file_name()?))
 }
 
+impl FileAccess {
+    /// A sink that touches files, under this rule.
+    pub(super) fn fence_sink(&self, plugin: Box<dyn SinkPlugin>) -> Box<dyn SinkPlugin> {
+        Box::new(Fenced { access: self.clone(), plugin })
+    }
+
+    /// A source that touches files, under this rule.
+    pub(super) fn fence_source(&self, plugin: Box<dyn SourcePlugin>) -> Box<dyn SourcePlugin> {
+        Box::new(Fenced { access: self.clone(), plugin })
+    }
+}
+
 /// A file connector under the operator's rule.
-pub(super) struct Fenced<P: ?Sized> {
-    pub(super) access: FileAccess,
-    pub(super) plugin: Box<P>,
+struct Fenced<P: ?Sized> {
+    access: FileAccess,
+    plugin: Box<P>,
 }
 
 impl<P: ?Sized> Fenced<P> {
