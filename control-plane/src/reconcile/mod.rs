@@ -12,6 +12,8 @@ pub mod snapshot;
 mod plan_tests;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod test_world;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
