@@ -69,6 +69,7 @@ impl Feed {
     ///
     /// # Panics
     /// On any other error.
+    #[expect(clippy::disallowed_methods, reason = "the client's own threads drain the queue meanwhile")]
     pub fn send(&self, record: &Produced) {
         loop {
             let mut message = BaseRecord::to(&self.topic).timestamp(record.timestamp_ms);

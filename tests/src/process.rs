@@ -91,6 +91,7 @@ impl Process {
     ///
     /// # Panics
     /// When it does not end in time.
+    #[expect(clippy::disallowed_methods, reason = "a scenario waits here for nothing else")]
     pub fn terminate(&mut self, limit: Duration) -> Option<i32> {
         self.signal("TERM");
         let deadline = Instant::now() + limit;
