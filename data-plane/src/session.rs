@@ -88,7 +88,9 @@ pub(crate) struct Session {
     clock: LeaseClock,
     assembler: Assembler,
     sequence: u64,
-    /// Set when the lease was lost; cleared by the next whole assignment
+    /// Whether the lease held when it was looked at last
+    lived: bool,
+    /// Set when the lease was lost, and in the beginning; cleared by the next whole assignment
     stale: bool,
 }
 
@@ -109,6 +111,7 @@ impl Session {
             clock: LeaseClock::new(DEFAULT_LEASE),
             assembler: Assembler::default(),
             sequence: 0,
+            lived: false,
             stale: true,
         }
     }
@@ -162,9 +165,12 @@ impl Session {
     fn publish_lease(&mut self) {
         let now = Instant::now();
         let mut state = self.clock.state(now);
-        if state == LeaseState::Headless {
+        let lives = state.is_live(now);
+        if self.lived && !lives {
             self.stale = true;
-        } else if self.stale {
+        }
+        self.lived = lives;
+        if self.stale {
             state = LeaseState::Headless;
         }
         lease::publish(&self.links.lease, state, now);
