@@ -1,0 +1,113 @@
+//! Every instrument of the control plane, on `opentelemetry::global::meter("millrace")`. Labels are tenant, connector,
+//! operation, state and outcome; never an error text.
+
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Gauge, Histogram, UpDownCounter};
+
+/// The instruments.
+#[derive(Debug)]
+pub struct Metrics {
+    /// `millrace.api.requests`
+    requests: Counter<u64>,
+    /// `millrace.api.duration`
+    request_duration: Histogram<f64>,
+    /// `millrace.sessions`
+    sessions: UpDownCounter<i64>,
+    /// `millrace.assignments.sent`
+    assignments: Counter<u64>,
+    /// `millrace.assignments.tasks`
+    assigned: Gauge<u64>,
+    /// `millrace.statuses.stored`
+    statuses: Counter<u64>,
+    /// `millrace.reconcile.duration`
+    reconcile: Histogram<f64>,
+    /// `millrace.connectors`
+    connectors: Gauge<u64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// From the global meter: install the provider before.
+    #[must_use]
+    pub fn new() -> Self {
+        let meter = opentelemetry::global::meter("millrace");
+        Self {
+            requests: meter.u64_counter("millrace.api.requests").with_description("API requests").build(),
+            request_duration: meter
+                .f64_histogram("millrace.api.duration")
+                .with_unit("s")
+                .with_description("Time to answer an API request")
+                .build(),
+            sessions: meter
+                .i64_up_down_counter("millrace.sessions")
+                .with_description("Worker sessions open on this replica")
+                .build(),
+            assignments: meter
+                .u64_counter("millrace.assignments.sent")
+                .with_description("Assignments sent to workers, full or delta")
+                .build(),
+            assigned: meter
+                .u64_gauge("millrace.assignments.tasks")
+                .with_description("Tasks assigned to a worker by its session on this replica")
+                .build(),
+            statuses: meter
+                .u64_counter("millrace.statuses.stored")
+                .with_description("Task state changes by outcome: stored, outdated")
+                .build(),
+            reconcile: meter
+                .f64_histogram("millrace.reconcile.duration")
+                .with_unit("s")
+                .with_description("Time of one pass of the reconciler")
+                .build(),
+            connectors: meter
+                .u64_gauge("millrace.connectors")
+                .with_description("Connectors by tenant and wanted state")
+                .build(),
+        }
+    }
+
+    /// A request was answered.
+    pub fn request(&self, api: &'static str, operation: &str, outcome: String, took: Duration) {
+        let labels = [
+            KeyValue::new("api", api),
+            KeyValue::new("operation", operation.to_owned()),
+            KeyValue::new("outcome", outcome),
+        ];
+        self.requests.add(1, &labels);
+        self.request_duration.record(took.as_secs_f64(), &labels[..2]);
+    }
+
+    /// A session was opened (1) or closed (-1).
+    pub fn session(&self, change: i64) {
+        self.sessions.add(change, &[]);
+    }
+
+    /// An assignment was sent.
+    pub fn assignment(&self, worker: &str, full: bool, tasks: usize) {
+        self.assignments.add(1, &[KeyValue::new("full", full)]);
+        self.assigned.record(u64::try_from(tasks).unwrap_or(u64::MAX), &[KeyValue::new("worker", worker.to_owned())]);
+    }
+
+    /// A reported state change was stored, or dropped as outdated.
+    pub fn status(&self, outcome: &'static str) {
+        self.statuses.add(1, &[KeyValue::new("outcome", outcome)]);
+    }
+
+    /// The reconciler made a pass.
+    pub fn reconciled(&self, took: Duration) {
+        self.reconcile.record(took.as_secs_f64(), &[]);
+    }
+
+    /// How many connectors of a tenant are wanted in a state.
+    pub fn connectors(&self, tenant: &str, state: &'static str, count: usize) {
+        let labels = [KeyValue::new("tenant", tenant.to_owned()), KeyValue::new("state", state)];
+        self.connectors.record(u64::try_from(count).unwrap_or(u64::MAX), &labels);
+    }
+}
