@@ -1,5 +1,6 @@
 //! The data plane: a worker hosts connector tasks and holds no state that matters.
 
+pub mod admin;
 pub mod catalog;
 pub mod convert;
 pub mod framework;
@@ -7,4 +8,7 @@ pub mod kafka;
 pub mod lease;
 pub mod metrics;
 pub mod model;
+pub mod session;
 pub mod task;
+pub mod wire;
+pub mod worker;
