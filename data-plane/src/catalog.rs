@@ -13,9 +13,11 @@ use std::sync::Arc;
 
 use millrace_sdk::{
     ConfigDef, ConnectorKind, Error, Findings, Flat, PluginInfo, Problem, Result, SinkPlugin, SourcePlugin,
-    TaskContext, erase_sink, erase_source,
+    TaskContext, config, erase_sink, erase_source,
 };
 
+use crate::framework::{SinkSettings, SourceSettings};
+use crate::kafka::client;
 pub use roots::FileAccess;
 
 /// What a worker tells the control plane of a class.
@@ -227,12 +229,20 @@ fn names(info: &PluginInfo) -> Vec<String> {
 
 /// The keys that the framework itself reads.
 fn framework_definition(kind: ConnectorKind) -> ConfigDef {
-    let _ = kind;
-    ConfigDef::default()
+    match kind {
+        ConnectorKind::Sink => config::definition::<SinkSettings>(),
+        ConnectorKind::Source => config::definition::<SourceSettings>(),
+    }
 }
 
-/// Rules across the framework's keys.
+/// Types and rules of the framework's keys, and what the tenant's override policy says of client settings.
 fn framework_findings(kind: ConnectorKind, flat: &Flat, tenant_settings: &Flat) -> Findings {
-    let _ = (kind, flat, tenant_settings);
-    Findings::default()
+    let definition = framework_definition(kind);
+    let parsed = match kind {
+        ConnectorKind::Sink => config::parse::<SinkSettings>(&definition, flat).map(drop),
+        ConnectorKind::Source => config::parse::<SourceSettings>(&definition, flat).map(drop),
+    };
+    let mut findings = parsed.err().unwrap_or_default();
+    findings.merge(client::override_findings(flat, tenant_settings));
+    findings
 }

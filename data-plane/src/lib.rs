@@ -10,5 +10,5 @@ pub mod metrics;
 pub mod model;
 pub mod session;
 pub mod task;
-pub mod wire;
+mod wire;
 pub mod worker;
