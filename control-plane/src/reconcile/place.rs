@@ -89,6 +89,13 @@ impl<'a> Fleet<'a> {
         self.offers.get(class).map_or(0, Vec::len)
     }
 
+    /// It takes no more tasks.
+    pub fn close(&mut self, number: usize) {
+        let seat = &mut self.seats[number];
+        seat.capacity = 0;
+        self.groups[seat.group].remove(&(seat.load, number));
+    }
+
     /// It has one task more.
     pub fn add(&mut self, number: usize) {
         self.set_load(number, self.seats[number].load + 1);
@@ -111,12 +118,11 @@ impl<'a> Fleet<'a> {
 
     /// The best worker with room for a task of the class; `own` are the connector's tasks by worker.
     #[must_use]
-    pub fn best(&self, class: &str, own: &HashMap<usize, u32>, except: Option<usize>) -> Option<usize> {
+    pub fn best(&self, class: &str, own: &HashMap<usize, u32>) -> Option<usize> {
         let mut best: Option<(u32, u32, usize)> = None;
         for group in self.offers.get(class)? {
             let mut least = None;
-            let free = self.groups[*group].iter().filter(|(_, number)| Some(*number) != except);
-            for (load, number) in free.take(COMPARED) {
+            for (load, number) in self.groups[*group].iter().take(COMPARED) {
                 if *least.get_or_insert(*load) != *load {
                     break;
                 }
@@ -155,7 +161,7 @@ mod tests {
         let mut own = HashMap::new();
         let mut placed = Vec::new();
         for _ in 0..n {
-            let Some(number) = fleet.best(class, &own, None) else { break };
+            let Some(number) = fleet.best(class, &own) else { break };
             fleet.add(number);
             *own.entry(number).or_default() += 1;
             placed.push(fleet.id(number).to_owned());
@@ -181,9 +187,12 @@ mod tests {
         fleet.add(1);
         fleet.add(2);
         let own = HashMap::from([(0, 1)]);
-        assert_eq!(fleet.best("x", &own, None), Some(1));
-        assert_eq!(fleet.best("x", &own, Some(1)), Some(2));
+        assert_eq!(fleet.best("x", &own), Some(1));
+        fleet.close(1);
+        assert_eq!(fleet.best("x", &own), Some(2));
         fleet.remove(0);
-        assert_eq!(fleet.best("x", &own, None), Some(0));
+        assert_eq!(fleet.best("x", &own), Some(0));
+        fleet.remove(1);
+        assert_eq!(fleet.best("x", &own), Some(0), "closed is closed");
     }
 }

@@ -61,7 +61,6 @@ pub(super) enum Fate {
 struct Homeless {
     task: usize,
     state: State,
-    except: Option<usize>,
 }
 
 pub(super) struct Planner<'a> {
@@ -148,11 +147,17 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Also closes the workers that are shutting down: one that ended a task unasked, until it registers again.
     fn count_loads(&mut self) {
         for (_, connector) in &self.connectors {
-            for placement in connector.placements.values() {
-                if let Some(number) = placement.value.worker.as_deref().and_then(|worker| self.fleet.number(worker)) {
-                    self.fleet.add(number);
+            for (index, placement) in &connector.placements {
+                let Some(worker) = placement.value.worker.as_deref() else { continue };
+                let Some(number) = self.fleet.number(worker) else { continue };
+                self.fleet.add(number);
+                let Some(status) = connector.statuses.get(index) else { continue };
+                let ended = State::of(&placement.value, Some(&status.value)) == State::Ended;
+                if ended && self.snapshot.workers.get(worker).is_none_or(|worker| worker.revision < status.revision) {
+                    self.fleet.close(number);
                 }
             }
         }
@@ -192,7 +197,7 @@ impl<'a> Planner<'a> {
         for index in 0..len {
             if !connector.placements.contains_key(&index) {
                 let task = self.push(number, index, None, Fate::Stays);
-                self.homeless.push(Homeless { task, state: State::Unassigned, except: None });
+                self.homeless.push(Homeless { task, state: State::Unassigned });
             }
         }
     }
@@ -245,8 +250,7 @@ impl<'a> Planner<'a> {
                 if let Some(worker) = worker {
                     self.fleet.remove(worker);
                 }
-                let except = worker.filter(|_| state == State::Ended && self.stays_ended(number, index, before));
-                self.homeless.push(Homeless { task, state, except });
+                self.homeless.push(Homeless { task, state });
             }
         }
         matches!(action, Action::Release) || state == State::Unassigned
@@ -262,7 +266,7 @@ impl<'a> Planner<'a> {
         let class = self.class(number);
         let worker = before.worker.as_deref().and_then(|worker| self.fleet.number(worker));
         let unfit = worker.is_some_and(|worker| !self.fleet.offers(worker, class));
-        if unfit && self.fleet.best(class, &HashMap::new(), None).is_some() { Wish::Move } else { Wish::Keep }
+        if unfit && self.fleet.best(class, &HashMap::new()).is_some() { Wish::Move } else { Wish::Keep }
     }
 
     fn change(&mut self, task: usize, after: Option<Placement>) {
@@ -283,7 +287,7 @@ impl<'a> Planner<'a> {
             self.change(task, Some(Placement { worker: None, revoking: false, ..before }));
         }
         if self.runs(self.tasks[task].connector) {
-            self.homeless.push(Homeless { task, state: State::Unassigned, except: None });
+            self.homeless.push(Homeless { task, state: State::Unassigned });
         }
     }
 
@@ -310,13 +314,6 @@ impl<'a> Planner<'a> {
         true
     }
 
-    /// A worker that ended a task unasked is shutting down, until it registers again.
-    fn stays_ended(&self, number: usize, index: u32, before: &Placement) -> bool {
-        let (_, connector) = self.connectors[number];
-        let registered = before.worker.as_ref().and_then(|id| self.snapshot.workers.get(id)).map_or(0, |w| w.revision);
-        connector.statuses.get(&index).is_some_and(|status| status.revision > registered)
-    }
-
     /// Finds workers; tasks with the least choice first.
     fn house(&mut self) {
         let mut homeless = std::mem::take(&mut self.homeless);
@@ -332,7 +329,7 @@ impl<'a> Planner<'a> {
                 own = self.own(connector);
                 of = Some(connector);
             }
-            let found = self.fleet.best(self.class(connector), &own, homeless.except);
+            let found = self.fleet.best(self.class(connector), &own);
             match found {
                 Some(number) => {
                     *own.entry(number).or_default() += 1;

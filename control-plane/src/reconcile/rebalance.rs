@@ -29,7 +29,7 @@ pub(super) fn rebalance(planner: &mut Planner<'_>) {
 
 fn relieve(planner: &mut Planner<'_>, tasks: std::ops::Range<usize>, moved: &mut bool) -> bool {
     let class = planner.class(planner.tasks[tasks.start].connector);
-    let Some(emptiest) = planner.fleet.best(class, &HashMap::new(), None) else { return false };
+    let Some(emptiest) = planner.fleet.best(class, &HashMap::new()) else { return false };
     let least = planner.fleet.load(emptiest);
     let mut worst: Option<(u32, usize, usize)> = None;
     let mut own: HashMap<usize, u32> = HashMap::new();
@@ -45,7 +45,7 @@ fn relieve(planner: &mut Planner<'_>, tasks: std::ops::Range<usize>, moved: &mut
         }
     }
     let Some((_, index, from)) = worst else { return false };
-    let Some(to) = planner.fleet.best(class, &own, None) else { return false };
+    let Some(to) = planner.fleet.best(class, &own) else { return false };
     let name = planner.fleet.id(to).to_owned();
     let task = &mut planner.tasks[index];
     let Some(placement) = task.after.as_mut() else { return false };

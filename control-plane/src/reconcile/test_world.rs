@@ -208,9 +208,10 @@ impl World {
     pub(super) fn settle(&mut self) {
         for _ in 0..100 {
             let changed = self.reconcile(true);
+            let before = self.revision;
             self.all_obey();
             self.check();
-            if changed == 0 {
+            if changed == 0 && self.revision == before {
                 return;
             }
         }
