@@ -74,7 +74,7 @@ impl Metrics {
                 "Records between the end of the task's partitions and what is written",
             ),
             sink_lag_seconds: meter
-                .f64_gauge("millrace.sink.lag.seconds")
+                .f64_gauge("millrace.sink.lag.time")
                 .with_unit("s")
                 .with_description("Age of the oldest record that waits to be written")
                 .build(),
