@@ -155,14 +155,16 @@ fn resource(role: &'static str) -> Resource {
     if named { builder.build() } else { builder.with_service_name(format!("millrace-{role}")).build() }
 }
 
-/// `--log`, else RUST_LOG, else the default. The exporters' own repeated complaints are errors only.
+/// `--log`, else RUST_LOG, else the default, in which libraries that repeat themselves per connection say errors only.
 fn filter(common: &Common, default: &str) -> Result<EnvFilter, Failure> {
     let directives = common
         .log
         .clone()
         .or_else(|| std::env::var("RUST_LOG").ok())
         .filter(|text| !text.trim().is_empty())
-        .unwrap_or_else(|| format!("{default},opentelemetry=error,opentelemetry_sdk=error,opentelemetry-otlp=error"));
+        .unwrap_or_else(|| {
+            format!("{default},opentelemetry=error,opentelemetry_sdk=error,opentelemetry-otlp=error,scylla=error")
+        });
     EnvFilter::try_new(&directives).map_err(|error| {
         Failure::usage(format!("\"{directives}\" is not a log filter: {error}"))
             .hint("use a level (error, warn, info, debug, trace) or directives such as info,millrace_data_plane=debug")
