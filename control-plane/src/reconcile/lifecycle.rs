@@ -198,12 +198,8 @@ mod tests {
 
     #[test]
     fn nothing_that_may_run_is_placed_while_its_worker_lives() {
-        let may_run = |state| {
-            !matches!(
-                state,
-                State::Unassigned | State::Stopped | State::Fenced | State::Ended | State::Failed
-            )
-        };
+        let may_run =
+            |state| !matches!(state, State::Unassigned | State::Stopped | State::Fenced | State::Ended | State::Failed);
         for state in STATES.into_iter().filter(|state| may_run(*state)) {
             for wish in WISHES {
                 for presence in [Presence::Live, Presence::Away] {

@@ -40,6 +40,9 @@ pub struct Times {
     pub tick: Duration,
     /// Changes that come this close together are planned together
     pub debounce: Duration,
+    /// Loads are evened out when nothing was placed for so long: longer than a worker takes to shut down, lest it be
+    /// given back what it has just handed over
+    pub calm: Duration,
 }
 
 impl Default for Times {
@@ -140,16 +143,18 @@ impl Reconciler {
     async fn follow(&self, snapshot: Snapshot, mut events: BoxStream<'static, Event>, settled_at: Instant) -> Again {
         let started = Instant::now();
         let mut snapshot = snapshot;
-        let mut planned: Option<(i64, bool)> = None;
+        let mut planned: Option<(i64, bool, bool)> = None;
         let mut due_ms = None;
         // What we committed must have come back before we plan on top of it.
         let mut committed = (0, started);
         loop {
             let settled = Instant::now() >= settled_at;
+            // Counted from the last commit, or from when we began to look.
+            let calm = committed.1.elapsed() >= self.times.calm;
             let due = due_ms.is_some_and(|due| now_ms() >= due);
-            if snapshot.revision >= committed.0 && (due || planned != Some((snapshot.revision, settled))) {
-                planned = Some((snapshot.revision, settled));
-                let now = Now { ms: now_ms(), epoch: self.leader.epoch, settled };
+            if snapshot.revision >= committed.0 && (due || planned != Some((snapshot.revision, settled, calm))) {
+                planned = Some((snapshot.revision, settled, calm));
+                let now = Now { ms: now_ms(), epoch: self.leader.epoch, settled, calm };
                 let plan = plan::plan(&snapshot, now);
                 due_ms = plan.due_ms;
                 match self.commit(&plan).await {

@@ -32,6 +32,8 @@ pub struct Now {
     pub epoch: Epoch,
     /// A worker without a session is dead. False for one lease of a worker after the store was away or the leader changed.
     pub settled: bool,
+    /// Nothing was placed lately, so that loads may be evened out
+    pub calm: bool,
 }
 
 /// A task while it is being planned.
@@ -95,7 +97,7 @@ pub fn plan(snapshot: &Snapshot, now: Now) -> Plan {
         planner.connector(number);
     }
     planner.house();
-    if now.settled && !planner.unrest {
+    if now.settled && now.calm && !planner.unrest {
         rebalance::rebalance(&mut planner);
     }
     Plan { changes: planner.changes(), due_ms: planner.due_ms }
@@ -216,7 +218,14 @@ impl<'a> Planner<'a> {
     }
 
     /// Decides about a task that has a placement; true if it certainly runs nowhere.
-    fn task(&mut self, number: usize, index: u32, placement: &Versioned<Placement>, kept: bool, rightful: bool) -> bool {
+    fn task(
+        &mut self,
+        number: usize,
+        index: u32,
+        placement: &Versioned<Placement>,
+        kept: bool,
+        rightful: bool,
+    ) -> bool {
         let (_, connector) = self.connectors[number];
         let before = &placement.value;
         let state = State::of(before, connector.statuses.get(&index).map(|status| &status.value));

@@ -26,7 +26,10 @@ fn a_sink_is_planned_placed_and_assigned_at_once() {
     world.reconcile(false);
     assert_eq!(world.places("c"), "a b a");
     let set = &world.connector("c").plan.as_ref().expect("planned").value;
-    assert_eq!((set.tasks.len(), set.kind, set.planned_for), (3, ConnectorKind::Sink, PlannedFor { version: 1, restarts: 0 }));
+    assert_eq!(
+        (set.tasks.len(), set.kind, set.planned_for),
+        (3, ConnectorKind::Sink, PlannedFor { version: 1, restarts: 0 })
+    );
     let assigned = &world.snapshot.assignments["a"].value.tasks;
     assert_eq!(assigned.iter().map(|t| t.id.clone()).collect::<Vec<_>>(), [task("c", 0), task("c", 2)]);
     assert_eq!(assigned[0].generation, world.placement("c", 0).generation);
@@ -388,7 +391,8 @@ fn reconcile(world: &mut World, settled: bool) {
                 assert!(new.generation >= old.generation);
                 assert!(new.worker == old.worker || new.worker.is_none() || new.generation > old.generation);
             }
-            let Some(name) = new.worker.as_ref().filter(|_| old.is_none_or(|old| old.generation < new.generation)) else {
+            let Some(name) = new.worker.as_ref().filter(|_| old.is_none_or(|old| old.generation < new.generation))
+            else {
                 continue;
             };
             let worker = &world.snapshot.workers[name].value;
@@ -472,7 +476,7 @@ fn planning_is_near_linear() {
         for n in 0..connectors {
             world.define(&format!("c{n:05}"), "x", 10);
         }
-        let now = super::plan::Now { ms: world.now_ms, epoch: super::test_world::EPOCH, settled: true };
+        let now = super::plan::Now { ms: world.now_ms, epoch: super::test_world::EPOCH, settled: true, calm: true };
         let started = std::time::Instant::now();
         let first = super::plan::plan(&world.snapshot, now);
         let fresh = started.elapsed();

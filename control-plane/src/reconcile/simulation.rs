@@ -188,7 +188,12 @@ impl Paper {
         Ok(())
     }
 
-    async fn tell(&self, id: &TaskId, placement: &snapshot::Versioned<Placement>, state: TaskState) -> Result<(), StoreError> {
+    async fn tell(
+        &self,
+        id: &TaskId,
+        placement: &snapshot::Versioned<Placement>,
+        state: TaskState,
+    ) -> Result<(), StoreError> {
         let status = TaskStatus {
             generation: placement.value.generation,
             worker: self.name.clone(),

@@ -102,7 +102,8 @@ impl Snapshot {
     /// Source or sink, of a class or an alias; None if no worker has ever offered it.
     #[must_use]
     pub fn kind(&self, class: &str) -> Option<ConnectorKind> {
-        let named = self.plugins.values().find(|plugin| plugin.class == class || plugin.aliases.iter().any(|a| a == class));
+        let named =
+            self.plugins.values().find(|plugin| plugin.class == class || plugin.aliases.iter().any(|a| a == class));
         named.map(|plugin| plugin.kind)
     }
 
@@ -124,7 +125,8 @@ impl Snapshot {
             }
             Some(Key::Assignment(id)) => {
                 // One that cannot be read is written anew.
-                let unreadable = Versioned { value: Assignment::default(), revision: entry.revision, created: entry.created };
+                let unreadable =
+                    Versioned { value: Assignment::default(), revision: entry.revision, created: entry.created };
                 self.assignments.insert(id, read(entry).unwrap_or(unreadable));
             }
             Some(Key::Plugin { class, version }) => {

@@ -232,7 +232,7 @@ fn recover(bytes: &[u8]) -> Result<(Recovered, usize), String> {
         let Some((sum, payload)) = whole else { break };
         if sum != checksum(payload) || payload.is_empty() {
             // Blocks that were never written read as zeros after a power cut.
-            if rest.0.is_empty() || bytes[at..].iter().all(|byte| *byte == 0) {
+            if rest.0.iter().all(|byte| *byte == 0) {
                 break;
             }
             return Err(format!("damaged at byte {at}, with commits behind it; restore the file from a backup"));
