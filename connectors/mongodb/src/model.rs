@@ -127,7 +127,14 @@ fn update(writer: &mut Writer, model: WriteModel, record: &Record, id: &[u8], ad
     let change = writer.known("u");
     if model == WriteModel::Replace {
         writer.set(change, kind::DOCUMENT, &[]);
+        let start = writer.len();
         writer.document(&record.value, added)?;
+        // Length, type, then the first name. The server would take such a document for update operators.
+        if writer.slice(start + 5..start + 6) == b"$" {
+            return Err(Error::bad_record(
+                "a document to be stored must not begin with a field whose name starts with $",
+            ));
+        }
     } else {
         let operators = writer.open(change, kind::DOCUMENT);
         let set = writer.known("$set");

@@ -337,3 +337,38 @@ async fn a_server_that_comes_back_is_written_to() {
     proxy.abort();
     place.drop().await;
 }
+
+#[tokio::test]
+async fn a_step_down_passes_and_a_missing_privilege_does_not() {
+    let Some(place) = Place::new().await else { return };
+    let app = format!("app{}", place.database);
+    let uri = format!("{}&appName={app}&heartbeatFrequencyMS=500", place.uri);
+    let mut more = BY_KEY.to_vec();
+    more.push(("connection.uri", &uri));
+    let task = place.task(&more).await;
+    let batch = batch(vec![(r#"{"k":1}"#, Some(r#"{"n":1}"#))]);
+    for (code, kind) in [(10_107, ErrorKind::TRANSIENT), (112, ErrorKind::TRANSIENT), (13, ErrorKind::BadConfig)] {
+        let fail = doc! {
+            "configureFailPoint": "failCommand", "mode": { "times": 1 },
+            "data": { "failCommands": ["update"], "errorCode": code, "appName": &app },
+        };
+        place.client.database("admin").run_command(fail).await.unwrap();
+        let error = task.write(&batch).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{}", error.chain());
+        assert!(task.write(&batch).await.unwrap().failures.is_empty());
+    }
+    place.drop().await;
+}
+
+#[tokio::test]
+async fn the_write_concern_of_the_connection_string_is_asked_for() {
+    let Some(place) = Place::new().await else { return };
+    let uri = format!("{}&w=3&wtimeoutMS=200", place.uri);
+    let mut more = BY_KEY.to_vec();
+    more.push(("connection.uri", &uri));
+    let task = place.task(&more).await;
+    let error = task.write(&batch(vec![(r#"{"k":1}"#, Some(r#"{"n":1}"#))])).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BadConfig, "{}", error.chain());
+    assert!(error.to_string().contains("write concern"), "{error}");
+    place.drop().await;
+}
