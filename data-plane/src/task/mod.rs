@@ -25,6 +25,7 @@ mod failure;
 mod fetch;
 mod lanes;
 pub mod offsets;
+pub mod offsets_topic;
 
 mod retry;
 mod sink;
