@@ -1,15 +1,30 @@
 //! A mapping made ready for a real table: columns with their types, the primary key, the statements.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use millrace_sdk::{Error, Result};
 use scylla::client::session::Session;
-use scylla::cluster::metadata::{ColumnKind, ColumnType, NativeType, Table};
+use scylla::cluster::metadata::{ColumnType, NativeType};
 use scylla::statement::prepared::PreparedStatement;
 
 use crate::mapping::{Field, Target};
 use crate::tables::TableSettings;
 use crate::{codec, error, session};
+
+/// A table as the database describes it.
+#[derive(Debug, Clone)]
+pub(crate) struct Described {
+    pub(crate) columns: BTreeMap<String, ColumnType<'static>>,
+    pub(crate) partition_key: Vec<String>,
+    pub(crate) clustering_key: Vec<String>,
+}
+
+impl Described {
+    fn primary_key(&self) -> impl Iterator<Item = &String> {
+        self.partition_key.iter().chain(&self.clustering_key)
+    }
+}
 
 /// A bound column of the insert.
 #[derive(Debug, Clone)]
@@ -57,7 +72,7 @@ impl Layout {
     ///
     /// # Errors
     /// `BadConfig`: unknown columns, types that are not available, a primary key that is not mapped.
-    pub(crate) fn new(settings: TableSettings, table: &Table) -> Result<Self> {
+    pub(crate) fn new(settings: TableSettings, table: &Described) -> Result<Self> {
         let wrong = |message: String| Error::bad_config(format!("{}: {message}", settings.key));
         let full = format!("{}.{}", settings.keyspace, settings.table);
         let (mut columns, mut now, mut ttl, mut timestamp) = (Vec::new(), Vec::new(), None, None);
@@ -73,36 +88,36 @@ impl Layout {
                 }
                 Target::Column(name) => name,
             };
-            let Some(column) = table.columns.get(name) else {
+            let Some(typ) = table.columns.get(name) else {
                 let names = session::listed(table.columns.keys().map(String::as_str));
                 return Err(wrong(format!("table {full} has no column {name}; its columns: {names}")));
             };
-            codec::supported(&column.typ).map_err(|why| wrong(format!("column {name} of {full}: {why}")))?;
+            codec::supported(typ).map_err(|why| wrong(format!("column {name} of {full}: {why}")))?;
             if entry.field == Field::Now {
-                if !matches!(column.typ, ColumnType::Native(NativeType::Timeuuid | NativeType::Uuid)) {
+                if !matches!(typ, ColumnType::Native(NativeType::Timeuuid | NativeType::Uuid)) {
                     return Err(wrong(format!(
                         "now() makes a timeuuid, and column {name} of {full} has type {}",
-                        codec::name(&column.typ)
+                        codec::name(typ)
                     )));
                 }
                 now.push(name.clone());
                 continue;
             }
-            let in_key = matches!(column.kind, ColumnKind::PartitionKey | ColumnKind::Clustering);
-            columns.push(Column { name: name.clone(), typ: column.typ.clone(), field: entry.field.clone(), in_key });
+            let in_key = table.primary_key().any(|part| part == name);
+            columns.push(Column { name: name.clone(), typ: typ.clone(), field: entry.field.clone(), in_key });
         }
         if matches!(ttl, Some(Field::Now)) || matches!(timestamp, Some(Field::Now)) {
             return Err(wrong("now() cannot fill __ttl or __timestamp".to_owned()));
         }
         let mut key = Vec::new();
-        for name in table.partition_key.iter().chain(&table.clustering_key) {
+        for name in table.primary_key() {
             match columns.iter().position(|column| column.name == *name) {
                 Some(at) => key.push(at),
                 None if now.contains(name) => {}
                 None => {
                     return Err(wrong(format!(
                         "primary key column {name} of {full} is not mapped; the primary key is {}",
-                        table.partition_key.iter().chain(&table.clustering_key).cloned().collect::<Vec<_>>().join(", ")
+                        table.primary_key().cloned().collect::<Vec<_>>().join(", ")
                     )));
                 }
             }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_sdk::{Error, Result};
@@ -10,12 +9,12 @@ use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::client::{Compression as Wire, PoolSize};
-use scylla::cluster::metadata::Table;
 use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::statement::Consistency;
 
 use crate::config::{Compression, SinkConfig};
 use crate::error;
+use crate::plan::Described;
 use crate::tables::TableSettings;
 
 /// Opening a task must not wait longer for a cluster that is away.
@@ -78,7 +77,7 @@ fn check_data_centre(session: &Session, local_dc: Option<&str>) -> Result<()> {
 }
 
 /// The definition of a table; the error names what there is instead.
-pub(crate) async fn table(session: &Session, settings: &TableSettings) -> Result<Arc<Table>> {
+pub(crate) async fn table(session: &Session, settings: &TableSettings) -> Result<Described> {
     let state = session.get_cluster_state();
     let Some(keyspace) = state.get_keyspace(&settings.keyspace) else {
         let names = keyspaces(session).await.unwrap_or_default();
@@ -99,7 +98,11 @@ pub(crate) async fn table(session: &Session, settings: &TableSettings) -> Result
             listed(keyspace.tables.keys().map(String::as_str))
         )));
     };
-    Ok(Arc::new(table.clone()))
+    Ok(Described {
+        columns: table.columns.iter().map(|(name, column)| (name.clone(), column.typ.clone())).collect(),
+        partition_key: table.partition_key.clone(),
+        clustering_key: table.clustering_key.clone(),
+    })
 }
 
 async fn keyspaces(session: &Session) -> Option<Vec<String>> {

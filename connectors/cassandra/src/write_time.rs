@@ -1,25 +1,22 @@
 //! Write times (`USING TIMESTAMP`): which of two writes to a row wins, whatever order they arrive in and however often.
 //!
 //! The peer takes the record's timestamp, in microseconds. But several updates of a key fall within one millisecond, and at
-//! equal write times Cassandra keeps the larger value, or the delete. So records must get *strictly increasing* times in
-//! offset order, and a replay from a committed offset must never end below what was written before it:
+//! equal write times Cassandra keeps the larger value, or the delete. So within one timestamp the later offset must get the
+//! later time, and a replay must give a record the *same* time again. Both at once, without drifting from the clock, is
+//! impossible for ever: a pure function of (timestamp, offset) that increases within every millisecond drifts by a
+//! microsecond per record. Ours starts over every 2^20 records:
 //!
-//! * A record that begins a new millisecond gets `timestamp × 1000`, exactly the peer's. Each later record that would not
-//!   exceed its predecessor gets the predecessor's time plus the distance of their offsets (*the chain*), which may run
-//!   past the millisecond; later records then go on from there until the clock has caught up.
-//! * After a start, a rewind or a gap in offsets nothing is known of the records before, some of which may share the
-//!   millisecond. No pure function of (timestamp, offset) helps: one that increases within every millisecond has to drift
-//!   by a microsecond per record for ever. So the first record gets the *ceiling*, `timestamp × 1000 + offset mod 2^20`:
-//!   a chain that began at offset `j` has reached at most `timestamp × 1000 + (offset − j)`, and one that began at a
-//!   ceiling exactly the ceiling, so that no earlier write lies above. Just after a multiple of 2^20 the remainder is small
-//!   though chains may have begun before it; there (the first quarter) 2^20 is added.
+//! * `time = timestamp × 1000 + offset mod 2^20` (the *plain* time), at most 1.05 s ahead of the timestamp. It is the same in
+//!   every run, after any restart, rewind or move, and increases with the offset while timestamps do not step back.
+//! * At a multiple of 2^20 the plain time falls by 1.05 s. The running task knows its last time and goes on from there
+//!   (*carry*) until the clock has caught up, about a second later.
+//! * A task that starts within 2^18 records after such a multiple does not know that last time. It adds 2^20, which lies
+//!   above everything a carry can have reached, and lets it decay as a carry does.
 //!
-//! What follows: a replay writes at the same or a later time, never below; within one run offset order wins among equal
-//! timestamps and among timestamps that step back by up to [`JITTER_MS`]; a larger step back starts a new chain, that is,
-//! then the newest *timestamp* wins, as with the peer (so that one record from a clock gone wrong does not push a whole
-//! partition into the future). Write times run ahead of the record's timestamp by 1.3 s at most (plus a microsecond per
-//! record of the same millisecond), and only after a start. The one remaining window: a restart in the middle of more than
-//! 2^18 records of one partition whose timestamps lie within about a second, beyond a multiple of 2^20.
+//! So: the newest timestamp wins, as with the peer; among timestamps less than a second apart a much later offset may win;
+//! among equal ones the later offset wins, whatever restarts. What remains lies next to a multiple of 2^20 and takes records
+//! of one second of timestamps: more than 2^18 of them in one partition with a restart in between; a rewind from behind the
+//! multiple to before it; two restarts, one before and one after the 2^18th record that follows it.
 //!
 //! Lanes write at the same time and out of order, hence times are given out where a partition passes in order (when the
 //! order keys are asked for) and kept until the write is done.
@@ -29,13 +26,13 @@ use std::sync::Arc;
 
 use millrace_sdk::{Batch, Record};
 
-/// A timestamp that steps back by no more than this counts as jitter: the later offset wins.
-pub(crate) const JITTER_MS: i64 = 1000;
+/// A timestamp that steps back by more begins anew, so that one record from a clock gone wrong does not hold the carry.
+const STEP_BACK_MS: i64 = 1000;
 
-/// 2^20 µs: how far a ceiling may lie above the timestamp.
+/// The plain time starts over every so many records.
 const WINDOW: i64 = 1 << 20;
 
-/// The last record that got a time.
+/// The last record whose timestamp did not step back.
 #[derive(Debug, Clone, Copy)]
 struct Last {
     offset: i64,
@@ -45,7 +42,7 @@ struct Last {
 
 /// Gives out the times of one partition, in offset order.
 #[derive(Debug, Clone)]
-pub(crate) struct Clock {
+struct Clock {
     last: Option<Last>,
     window: i64,
 }
@@ -62,7 +59,7 @@ impl Clock {
         Self { last: None, window }
     }
 
-    /// Forgets what went before: the next record begins at the ceiling.
+    /// Forgets what went before.
     fn restart(&mut self) {
         self.last = None;
     }
@@ -74,26 +71,34 @@ impl Clock {
 
     /// The write time of the next record.
     fn next(&mut self, offset: i64, timestamp_ms: i64) -> i64 {
-        let (timestamp_ms, micros) = match self.last {
-            Some(last) if offset > last.offset && timestamp_ms >= last.timestamp_ms.saturating_sub(JITTER_MS) => {
-                let chained = last.micros.saturating_add(offset - last.offset);
-                (timestamp_ms.max(last.timestamp_ms), chained.max(timestamp_ms.saturating_mul(1000)))
+        let plain = plain(offset, timestamp_ms, self.window);
+        let micros = match self.last {
+            Some(last) if offset > last.offset && timestamp_ms >= last.timestamp_ms => {
+                plain.max(last.micros.saturating_add(offset - last.offset))
             }
-            _ => (timestamp_ms, self.ceiling(offset, timestamp_ms)),
+            Some(last) if offset > last.offset && timestamp_ms >= last.timestamp_ms.saturating_sub(STEP_BACK_MS) => {
+                // Older than the newest, so it may lie below it; but what fell at the window's end is made up for.
+                let carries = last.micros > self::plain(last.offset, last.timestamp_ms, self.window);
+                let crossed = offset.div_euclid(self.window) > last.offset.div_euclid(self.window);
+                let kept = last.micros.saturating_add(offset - last.offset);
+                self.last = Some(Last { offset, timestamp_ms: last.timestamp_ms, micros: kept });
+                return plain.saturating_add(if carries || crossed { self.window } else { 0 });
+            }
+            _ => started(offset, timestamp_ms, self.window),
         };
         self.last = Some(Last { offset, timestamp_ms, micros });
         micros
     }
-
-    fn ceiling(&self, offset: i64, timestamp_ms: i64) -> i64 {
-        ceiling(offset, timestamp_ms, self.window)
-    }
 }
 
-fn ceiling(offset: i64, timestamp_ms: i64, window: i64) -> i64 {
-    let remainder = offset.rem_euclid(window);
-    let lift = if remainder < window / 4 { window } else { 0 };
-    timestamp_ms.saturating_mul(1000).saturating_add(remainder + lift)
+fn plain(offset: i64, timestamp_ms: i64, window: i64) -> i64 {
+    timestamp_ms.saturating_mul(1000).saturating_add(offset.rem_euclid(window))
+}
+
+/// The time of a record before which nothing is known.
+fn started(offset: i64, timestamp_ms: i64, window: i64) -> i64 {
+    let lifted = offset >= window && offset.rem_euclid(window) < window / 4;
+    plain(offset, timestamp_ms, window).saturating_add(if lifted { window } else { 0 })
 }
 
 #[derive(Debug, Default)]
@@ -124,12 +129,12 @@ impl WriteTimes {
         }
     }
 
-    /// The time of a record; the ceiling for one that was never assigned.
+    /// The time of a record, as of one at a start if it was never assigned.
     pub(crate) fn of(&self, batch: &Batch, record: &Record, now_ms: i64) -> i64 {
         let partition = self.partitions.get(&(batch.origin.topic.clone(), batch.origin.partition));
         partition
             .and_then(|partition| partition.pending.get(&record.offset).copied())
-            .unwrap_or_else(|| ceiling(record.offset, record.timestamp_ms.unwrap_or(now_ms), WINDOW))
+            .unwrap_or_else(|| started(record.offset, record.timestamp_ms.unwrap_or(now_ms), WINDOW))
     }
 
     /// Forgets the times of records that are written, or never will be.
