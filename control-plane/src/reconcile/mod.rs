@@ -47,7 +47,12 @@ pub struct Times {
 
 impl Default for Times {
     fn default() -> Self {
-        Self { worker_grace: Duration::from_secs(6), tick: Duration::from_secs(1), debounce: Duration::from_millis(20) }
+        Self {
+            worker_grace: Duration::from_secs(6),
+            tick: Duration::from_secs(1),
+            debounce: Duration::from_millis(20),
+            calm: Duration::from_secs(6),
+        }
     }
 }
 
