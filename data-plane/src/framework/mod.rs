@@ -1,6 +1,9 @@
 //! The keys that every connector has, whatever its class: Kafka Connect's names, defaults and messages, and ours under
 //! `millrace.`. The connector's own keys come after them in the catalogue.
 
+use crate::convert;
+use crate::kafka::client;
+
 mod common;
 mod sink;
 mod source;
@@ -9,6 +12,42 @@ pub use common::{DEFAULT_TENANT, Tolerance, group_id, instance_id, offsets_topic
 pub use sink::SinkSettings;
 pub(crate) use sink::full_match;
 pub use source::SourceSettings;
+
+use millrace_sdk::config::{self, ConfigDef};
+use millrace_sdk::{ConnectorKind, Findings, Flat};
+
+/// The definitions of the framework's keys.
+#[must_use]
+pub fn definition(kind: ConnectorKind) -> ConfigDef {
+    match kind {
+        ConnectorKind::Sink => config::definition::<SinkSettings>(),
+        ConnectorKind::Source => config::definition::<SourceSettings>(),
+    }
+}
+
+/// Everything there is to say of the framework's keys: types, rules across keys, client overrides and what has no effect.
+#[must_use]
+pub fn findings(kind: ConnectorKind, flat: &Flat, tenant_settings: &Flat) -> Findings {
+    let definition = definition(kind);
+    let mut findings = definition.validate(flat);
+    let parsed = match kind {
+        ConnectorKind::Sink => config::parse::<SinkSettings>(&definition, flat).map(drop),
+        ConnectorKind::Source => config::parse::<SourceSettings>(&definition, flat).map(drop),
+    };
+    if let Err(problems) = parsed {
+        findings.merge(problems);
+    }
+    for role in [convert::Role::Key, convert::Role::Value] {
+        // An unknown class is a problem of its own already; this finds wrong settings of a known one.
+        if flat.get(role.config_key()).is_none_or(|class| convert::check_class(class).is_ok())
+            && let Err(error) = convert::converter(role, flat, tenant_settings)
+        {
+            findings.errors.push(millrace_sdk::Problem::new(role.config_key(), error.to_string()));
+        }
+    }
+    findings.merge(client::override_findings(flat, tenant_settings));
+    findings
+}
 
 #[cfg(test)]
 mod tests;

@@ -84,7 +84,8 @@ impl Notes {
         self.closing.store(true, Ordering::Release);
     }
 
-    fn add(&self, note: Note) {
+    /// Takes a note that does not come from librdkafka.
+    pub(super) fn add(&self, note: Note) {
         lock(&self.notes).push(note);
     }
 }
@@ -134,10 +135,6 @@ impl ConsumerContext for Notes {
         } else {
             self.add(Note::Revoke { partitions, lost: consumer.assignment_lost() });
         }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        self.add(Note::Committed(result));
     }
 }
 

@@ -91,21 +91,30 @@ impl DeadLetters {
     /// Gives records up, or says that the task must fail at the first of them. Cancel-safe: a record whose letter is sent
     /// twice is in the topic twice.
     pub(super) async fn give_up(&self, letters: Vec<DeadLetter<'_>>) -> Result<(), Failure> {
-        for letter in &letters {
-            self.metrics.errors(letter.stage.name(), letter.error.kind().name(), 1);
-            if self.log {
-                self.log(letter);
-            }
-        }
         if !self.tolerates() {
-            let Some(first) = letters.into_iter().next() else { return Ok(()) };
-            return Err(Failure::at(first.stage, first.coordinates(), first.error));
+            return letters.into_iter().next().map_or(Ok(()), |first| Err(self.refuse(first)));
+        }
+        for letter in &letters {
+            self.record(letter);
         }
         let Some(topic) = &self.topic else { return Ok(()) };
         let count = letters.len() as u64;
         try_join_all(letters.iter().map(|letter| self.send(topic, letter))).await?;
         self.metrics.dead_letters(count);
         Ok(())
+    }
+
+    /// The failure of a task that tolerates nothing.
+    pub(super) fn refuse(&self, letter: DeadLetter<'_>) -> Failure {
+        self.record(&letter);
+        Failure::at(letter.stage, letter.coordinates(), letter.error)
+    }
+
+    fn record(&self, letter: &DeadLetter<'_>) {
+        self.metrics.errors(letter.stage.name(), letter.error.kind().name(), 1);
+        if self.log {
+            self.log(letter);
+        }
     }
 
     fn log(&self, letter: &DeadLetter<'_>) {

@@ -3,6 +3,7 @@
 use millrace_sdk::{Batch, Datum, Error, Header, Record};
 
 use super::batch::RawBatch;
+use super::dead_letter::DeadLetter;
 use super::failure::Stage;
 use crate::convert::Converter;
 
@@ -63,5 +64,12 @@ impl Converters {
             });
         }
         Decoded { batch: Batch { origin: raw.origin.clone(), records }, undecodable }
+    }
+
+    /// The dead letter of a record that cannot be decoded.
+    pub(super) fn letter<'a>(&'a self, raw: &'a RawBatch, record: Undecodable) -> DeadLetter<'a> {
+        let class = if record.stage == Stage::DecodeKey { self.key.class() } else { self.value.class() };
+        let Undecodable { index, stage, error } = record;
+        DeadLetter { origin: &raw.origin, record: &raw.records[index], stage, class, error }
     }
 }

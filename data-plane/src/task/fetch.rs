@@ -84,7 +84,7 @@ pub(super) struct Fetcher {
 }
 
 impl Fetcher {
-    /// Starts the thread. The consumer is created on it; an error comes as [`FetchEvent::Ended`].
+    /// Starts the thread; must be called within a tokio runtime. The consumer is created on it; an error comes as [`FetchEvent::Ended`].
     pub(super) fn start(
         task: String,
         settings: ClientSettings,
@@ -96,10 +96,13 @@ impl Fetcher {
         // Unbounded, but never long: batches are bounded by the budget, all else is rare.
         let (outbox, events) = mpsc::unbounded_channel();
         let bell = Arc::new(Bell::default());
+        let runtime = tokio::runtime::Handle::current();
         let thread_bell = Arc::clone(&bell);
         let thread = std::thread::Builder::new()
             .name(format!("fetch-{task}"))
-            .spawn(move || thread::run(&task, &settings, subscription, limits, paused, &thread_bell, &inbox, &outbox))
+            .spawn(move || {
+                thread::run(&task, &settings, subscription, limits, paused, &runtime, &thread_bell, &inbox, &outbox)
+            })
             .map_err(|error| Error::internal("cannot start a poll thread").because(error))?;
         Ok(Self { commands, events, bell, thread: Some(thread) })
     }

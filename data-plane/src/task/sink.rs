@@ -52,10 +52,10 @@ async fn open(life: &Life) -> Result<Running> {
     let settings = settings(life)?;
     let plugin = life.environment.catalog.sink(&spec.class)?;
     let consumer_settings = consumer::settings(spec, &settings, &spec.config)?;
-    let converters = Converters {
+    let converters = Arc::new(Converters {
         key: converter(Role::Key, &spec.config, &spec.tenant_settings)?,
         value: converter(Role::Value, &spec.config, &spec.tenant_settings)?,
-    };
+    });
     let mut config = spec.config.clone();
     config.extend(spec.task_config.clone());
     let context = TaskContext {
@@ -102,6 +102,7 @@ async fn open(life: &Life) -> Result<Running> {
         revocations: Vec::new(),
         commit_interval: Duration::from_millis(u64::try_from(settings.commit_interval_ms).unwrap_or(5000)),
         commit_sent: None,
+        ending: None,
         failure: None,
     })
 }

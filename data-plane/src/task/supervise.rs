@@ -56,7 +56,11 @@ struct Current {
 }
 
 impl Reporter {
-    fn new(spec: Arc<TaskSpec>, statuses: mpsc::UnboundedSender<TaskStatus>, metrics: Arc<TaskMetrics>) -> Self {
+    pub(super) fn new(
+        spec: Arc<TaskSpec>,
+        statuses: mpsc::UnboundedSender<TaskStatus>,
+        metrics: Arc<TaskMetrics>,
+    ) -> Self {
         let current =
             Current { state: TaskState::Starting, error_kind: "", trace: String::new(), remarks: BTreeMap::new() };
         Self { spec, statuses, metrics, current: Mutex::new(current) }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use millrace_sdk::{Batch, Error, ErrorKind, SinkTask, WriteReport};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::batch::RawBatch;
 use super::dead_letter::{DeadLetter, DeadLetters};
@@ -133,7 +134,16 @@ impl Writer {
             &subset
         };
         let started = Instant::now();
-        let answer = self.task.write(batch).await;
+        let origin = &batch.origin;
+        let span = tracing::info_span!(
+            "sink.write",
+            otel.kind = "client",
+            class = self.class,
+            topic = %origin.topic,
+            partition = origin.partition,
+            records = batch.records.len(),
+        );
+        let answer = self.task.write(batch).instrument(span).await;
         let written = answer.as_ref().map_or(0, |report| batch.records.len().saturating_sub(report.failures.len()));
         self.metrics.sink_write(batch.records.len(), written, started.elapsed());
         if let Ok(report) = &answer {

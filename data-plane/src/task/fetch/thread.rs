@@ -11,7 +11,9 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode as Code;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinHandle;
 
 use super::super::consumer::{self, Bell, Note, SinkConsumer};
 use super::ledger::{Ledger, Returned};
@@ -48,6 +50,8 @@ struct Fetching<'a> {
     /// Whose turn it is to read first
     turn: usize,
     paused: bool,
+    runtime: Handle,
+    commits: Vec<JoinHandle<()>>,
     commits_out: usize,
     pending: Vec<(Pending, Instant)>,
     next_look_up: Option<Instant>,
@@ -63,6 +67,7 @@ pub(super) fn run(
     subscription: Subscription,
     limits: Limits,
     paused: bool,
+    runtime: &Handle,
     bell: &Arc<Bell>,
     inbox: &Receiver<Command>,
     events: &UnboundedSender<FetchEvent>,
@@ -80,6 +85,8 @@ pub(super) fn run(
             held: 0,
             turn: 0,
             paused,
+            runtime: runtime.clone(),
+            commits: Vec::new(),
             commits_out: 0,
             pending: Vec::new(),
             next_look_up: None,
@@ -362,10 +369,15 @@ impl Fetching<'_> {
             // Cannot fail: the offset is an actual one.
             let _ = list.add_partition_offset(&origin.topic, origin.partition, Offset::Offset(*offset));
         }
-        match self.consumer.commit(&list, CommitMode::Async) {
-            Ok(()) => self.commits_out += 1,
-            Err(error) => self.tell(FetchEvent::Committed(Err(error))),
-        }
+        // librdkafka answers a commit only to a caller who waits for it, and this thread does not wait.
+        self.commits_out += 1;
+        let (consumer, bell) = (Arc::clone(&self.consumer), Arc::clone(self.bell));
+        self.commits.retain(|commit| !commit.is_finished());
+        self.commits.push(self.runtime.spawn_blocking(move || {
+            let result = consumer.commit(&list, CommitMode::Sync);
+            consumer.context().add(Note::Committed(result));
+            bell.ring();
+        }));
     }
 
     /// Gives back what is ready for it. True when the thread is to end.

@@ -12,7 +12,6 @@ use tokio::time::Instant;
 
 use super::{JobDone, Origin, Partitions, Raw, Tokens};
 use crate::task::batch::RawBatch;
-use crate::task::dead_letter::DeadLetter;
 use crate::task::decode::{Converters, Undecodable};
 use crate::task::failure::{Failure, Stage};
 use crate::task::fetch::{Command, FetchEvent, Fetcher};
@@ -39,7 +38,7 @@ pub(super) struct Revocation {
 
 pub(super) struct Running {
     pub(super) life: Life,
-    pub(super) converters: Converters,
+    pub(super) converters: Arc<Converters>,
     pub(super) writer: Arc<Writer>,
     pub(super) fetcher: Fetcher,
     pub(super) partitions: Partitions,
@@ -50,6 +49,9 @@ pub(super) struct Running {
     pub(super) revocations: Vec<Revocation>,
     pub(super) commit_interval: Duration,
     pub(super) commit_sent: Option<Instant>,
+    /// Why the task ends once what is under way is written
+    pub(super) ending: Option<Failure>,
+    /// Why the task ends now
     pub(super) failure: Option<Failure>,
 }
 
@@ -81,6 +83,7 @@ impl Running {
                 }
                 () = until(revoke_until) => self.finish_revocations(true),
             }
+            self.end_when_idle();
         }
         self.wind_down().await
     }
@@ -111,20 +114,25 @@ impl Running {
 
     /// Decodes a batch, splits it over the lanes, and starts what may start.
     fn on_batch(&mut self, assignment: u64, raw: RawBatch) {
-        let Some(last) = raw.records.last().map(|record| record.offset) else { return };
+        let Some(mut last) = raw.records.last().map(|record| record.offset) else { return };
         let Some(partition) = self.partitions.get_mut(&raw.origin, assignment) else {
             // Revoked while the batch was on its way here.
             return;
         };
+        if self.ending.is_some() {
+            return;
+        }
         let decoded = self.converters.decode(&raw);
         let (mut batch, mut undecodable) = (decoded.batch, decoded.undecodable);
-        if !self.writer.dead_letters.tolerates()
-            && let Some(first) = undecodable.first()
-        {
-            // What comes before the record is written; the record itself fails the task.
-            let offset = raw.records[first.index].offset;
-            batch.records.retain(|record| record.offset < offset);
-            undecodable.truncate(1);
+        if !self.writer.dead_letters.tolerates() && !undecodable.is_empty() {
+            // What comes before the record is written first; then the task fails at it.
+            let first = undecodable.swap_remove(0);
+            undecodable.clear();
+            let record = &raw.records[first.index];
+            last = record.offset - 1;
+            batch.records.retain(|other| other.offset < record.offset);
+            let letter = self.converters.letter(&raw, first);
+            self.ending = Some(self.writer.dead_letters.refuse(letter));
         }
         let raw: Raw = Arc::new(raw);
         let keys = if batch.records.is_empty() { OrderKeys::Any } else { self.writer.task.order_keys(&batch) };
@@ -148,6 +156,13 @@ impl Running {
         self.start_chunks();
     }
 
+    /// A task that ends at a record ends once all before it is written.
+    fn end_when_idle(&mut self) {
+        if self.ending.is_some() && self.waiting.is_empty() && !self.partitions.any_running() {
+            self.failure = self.failure.take().or(self.ending.take());
+        }
+    }
+
     fn start_chunks(&mut self) {
         while let Some(ticket) = self.lanes.next() {
             let Some(Waiting { chunk, origin, tokens }) = self.waiting.remove(&ticket) else {
@@ -163,16 +178,10 @@ impl Running {
     /// Undecodable records are given up beside the lanes; their offsets count once that is acknowledged.
     fn give_up(&mut self, raw: &Raw, undecodable: Vec<Undecodable>, origin: &Origin, tokens: &Tokens) {
         let dead_letters = Arc::clone(&self.writer.dead_letters);
-        let (key_class, value_class) = (self.converters.key.class(), self.converters.value.class());
+        let converters = Arc::clone(&self.converters);
         let raw = Arc::clone(raw);
         self.start_job(origin.clone(), None, tokens, async move {
-            let letters = undecodable.into_iter().map(|record| DeadLetter {
-                origin: &raw.origin,
-                record: &raw.records[record.index],
-                stage: record.stage,
-                class: if record.stage == Stage::DecodeKey { key_class } else { value_class },
-                error: record.error,
-            });
+            let letters = undecodable.into_iter().map(|record| converters.letter(&raw, record));
             match dead_letters.give_up(letters.collect()).await {
                 Ok(()) => Outcome::Done,
                 Err(failure) => Outcome::Failed(failure),

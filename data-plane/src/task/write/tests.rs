@@ -1,1 +1,154 @@
-// tests
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use millrace_sdk::{Datum, Record, RecordFailure, TimestampKind, TopicPartition, Value, async_trait};
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::{TaskId, TaskSpec, TaskState};
+
+/// A store that fails as a list of random numbers says, and knows records that can never be written.
+struct Fickle {
+    luck: Mutex<std::vec::IntoIter<u8>>,
+    bad: BTreeSet<i64>,
+    /// Refuses a batch with a bad record as a whole
+    refuses_whole: bool,
+    rows: Mutex<BTreeMap<i64, i64>>,
+}
+
+const KEYS: i64 = 4;
+
+#[async_trait]
+impl SinkTask for Fickle {
+    async fn write(&self, batch: &Batch) -> millrace_sdk::Result<WriteReport> {
+        let mut next = || self.luck.lock().unwrap().next().unwrap_or(u8::MAX);
+        if next() < 40 {
+            return Err(Error::transient("away"));
+        }
+        let has_bad = batch.records.iter().any(|record| self.bad.contains(&record.offset));
+        if self.refuses_whole && has_bad {
+            return Err(Error::bad_record("one of these is bad"));
+        }
+        let mut report = WriteReport::default();
+        for (index, record) in batch.records.iter().enumerate() {
+            if self.bad.contains(&record.offset) {
+                report.failures.push(RecordFailure { index, error: Error::bad_record("bad") });
+            } else if next() < 60 {
+                report.failures.push(RecordFailure { index, error: Error::transient("busy") });
+            } else {
+                self.rows.lock().unwrap().insert(record.offset % KEYS, record.offset);
+            }
+        }
+        Ok(report)
+    }
+}
+
+fn chunk(len: i64, ties: Ties) -> Chunk {
+    let origin = TopicPartition { topic: Arc::from("t"), partition: 0 };
+    let records = (0..len).map(|offset| Record {
+        offset,
+        timestamp_ms: None,
+        timestamp_kind: TimestampKind::None,
+        renamed_topic: None,
+        key: Datum::Null,
+        value: Datum::schemaless(Value::Int(offset)),
+        headers: Vec::new(),
+    });
+    let raw = (0..len).map(|offset| crate::task::batch::RawRecord {
+        offset,
+        timestamp_ms: None,
+        timestamp_kind: TimestampKind::None,
+        key: None,
+        value: None,
+        headers: Vec::new(),
+    });
+    let raw = Arc::new(RawBatch { origin: origin.clone(), records: raw.collect(), receipt: None });
+    Chunk { batch: Batch { origin, records: records.collect() }, ties, raw }
+}
+
+fn writer(store: Arc<Fickle>, tolerance: &str) -> Writer {
+    let spec = Arc::new(TaskSpec {
+        id: TaskId { tenant: "default".to_owned(), connector: "c".to_owned(), index: 0 },
+        generation: 1,
+        set_revision: 1,
+        fingerprint: String::new(),
+        class: "c".to_owned(),
+        kind: millrace_sdk::ConnectorKind::Sink,
+        tasks_total: 1,
+        paused: false,
+        config: [("connector.class", "c"), ("topics", "t"), ("errors.tolerance", tolerance)]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into(),
+        task_config: BTreeMap::new(),
+        tenant_settings: BTreeMap::new(),
+    });
+    let metrics = Arc::new(crate::metrics::Metrics::global().task(&spec.id));
+    let (statuses, _) = tokio::sync::mpsc::unbounded_channel();
+    let reporter = Arc::new(Reporter::new(Arc::clone(&spec), statuses, Arc::clone(&metrics)));
+    reporter.state(TaskState::Running);
+    let settings = millrace_sdk::config::parse(&crate::framework::definition(spec.kind), &spec.config).unwrap();
+    let dead_letters =
+        futures::executor::block_on(DeadLetters::open(&spec, &settings, &crate::kafka::Producers::default(), &metrics));
+    Writer {
+        task: store,
+        class: "c".to_owned(),
+        dead_letters: Arc::new(dead_letters.unwrap()),
+        metrics,
+        reporter,
+        retry_limit: Duration::from_millis(1),
+    }
+}
+
+fn run(store: &Arc<Fickle>, tolerance: &str, chunk: &Chunk) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let writer = writer(Arc::clone(store), tolerance);
+    runtime.block_on(writer.write(chunk, &CancellationToken::new()))
+}
+
+fn fickle(luck: Vec<u8>, bad: &BTreeSet<i64>, refuses_whole: bool) -> Arc<Fickle> {
+    Arc::new(Fickle { luck: Mutex::new(luck.into_iter()), bad: bad.clone(), refuses_whole, rows: Mutex::default() })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+    /// Whatever a store does, every key ends with its newest good record, whether bad ones are named or spoil their batch.
+    #[test]
+    fn every_key_ends_with_its_newest_good_record(
+        len in 1_i64..40,
+        bad in prop::collection::btree_set(0_i64..40, 0..6),
+        luck in prop::collection::vec(any::<u8>(), 0..300),
+        refuses_whole in any::<bool>(),
+        total in any::<bool>(),
+    ) {
+        let ties = if total { Ties::All } else { Ties::Keys((0..len).map(|i| u64::try_from(i % KEYS).unwrap()).collect()) };
+        let store = fickle(luck, &bad, refuses_whole);
+        let outcome = run(&store, "all", &chunk(len, ties));
+        prop_assert!(matches!(outcome, Outcome::Done), "{outcome:?}");
+        let mut expected = BTreeMap::new();
+        for offset in (0..len).filter(|offset| !bad.contains(offset)) {
+            expected.insert(offset % KEYS, offset);
+        }
+        prop_assert_eq!(&*store.rows.lock().unwrap(), &expected);
+    }
+}
+
+#[test]
+fn without_tolerance_the_first_bad_record_is_named() {
+    for refuses_whole in [false, true] {
+        let store = fickle(vec![255; 1000], &BTreeSet::from([17]), refuses_whole);
+        let Outcome::Failed(failure) = run(&store, "none", &chunk(40, Ties::All)) else { panic!("not failed") };
+        assert_eq!(failure.coordinates.as_deref(), Some("t-0@17"));
+        assert_eq!(failure.kind(), ErrorKind::BadRecord);
+    }
+}
+
+#[test]
+fn a_cancelled_chunk_is_not_tried_again() {
+    let store = fickle(vec![0; 1000], &BTreeSet::new(), false);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let writer = writer(store, "none");
+    let cancel = CancellationToken::new();
+    cancel.cancel();
+    let chunk = chunk(3, Ties::All);
+    assert!(matches!(runtime.block_on(writer.write(&chunk, &cancel)), Outcome::Cancelled));
+}
