@@ -47,6 +47,7 @@ pub(crate) async fn serve(service: Service, listener: TcpListener, shutdown: Can
     };
     let connectors = connectors::Connectors { service: service.clone(), shutdown: shutdown.clone() };
     let served = Server::builder()
+        .trace_fn(|request| tracing::info_span!("grpc", otel.name = request.uri().path(), otel.kind = "server"))
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .add_service(health_service)
         .add_optional_service(reflection)

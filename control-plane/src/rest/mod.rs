@@ -17,6 +17,7 @@ use axum::routing::{get, post, put};
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use self::error::RestError;
 use crate::auth::Token;
@@ -79,7 +80,8 @@ async fn around(State((service, token)): State<(Service, Token)>, request: Reque
     let response = if let Some(refusal) = refusal(&token, request.headers()) {
         refusal.into_response()
     } else {
-        next.run(request).await
+        let span = tracing::info_span!("rest", otel.name = %operation, otel.kind = "server");
+        next.run(request).instrument(span).await
     };
     service.metrics().request("rest", &operation, response.status().as_str().to_owned(), began.elapsed());
     response
