@@ -118,7 +118,7 @@ fn kind_of(status: u16, cause: &Cause) -> ErrorKind {
         return ErrorKind::BadConfig;
     }
     match status {
-        401 | 402 | 403 | 404 | 405 | 406 => ErrorKind::BadConfig,
+        401..=406 => ErrorKind::BadConfig,
         400 | 413 | 422 => ErrorKind::BadRecord,
         408 | 429 | 500 | 502 | 503 | 504 => ErrorKind::TRANSIENT,
         _ => ErrorKind::Internal,

@@ -1,5 +1,7 @@
 //! The sink against a real Elasticsearch at `ELASTICSEARCH_URL`. Each test works in an index of its own and removes it.
 
+#![allow(clippy::unwrap_used)] // a test fails by panicking
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,5 +1,7 @@
 //! The sink against a real MongoDB at `MONGODB_URI`. Each test works in a database of its own and drops it.
 
+#![allow(clippy::unwrap_used)] // a test fails by panicking
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
