@@ -196,6 +196,10 @@ impl Catalog {
         if let Some(index) = self.by_name.get(class.trim()) {
             return Ok(&self.entries[*index]);
         }
+        let not_available = millrace_connector_cassandra::NOT_AVAILABLE;
+        if let Some((_, message)) = not_available.iter().find(|(known, _)| *known == class.trim()) {
+            return Err(Error::bad_config(*message));
+        }
         let near = millrace_sdk::config::nearest(class, self.by_name.keys().map(String::as_str))
             .map(|near| format!(" Did you mean {near}?"))
             .unwrap_or_default();

@@ -42,6 +42,10 @@ impl Catalogue {
     /// Connect's words for a class that nobody offers.
     #[must_use]
     pub fn unknown(&self, name: &str) -> String {
+        let simple = name.trim().rsplit('.').next().unwrap_or_default();
+        if let Some((_, answer)) = NOT_AVAILABLE_YET.iter().find(|(class, _)| *class == simple) {
+            return format!("{} is not available yet: {answer}", name.trim());
+        }
         let available: Vec<String> = self
             .plugins
             .iter()
@@ -66,6 +70,16 @@ impl Catalogue {
         )
     }
 }
+
+/// Classes of the peers that users post though no version offers them yet, by simple name.
+const NOT_AVAILABLE_YET: &[(&str, &str)] = &[
+    ("CassandraSourceConnector", CASSANDRA_SOURCE),
+    ("CassandraSource", CASSANDRA_SOURCE),
+    ("cassandra-source", CASSANDRA_SOURCE),
+];
+
+const CASSANDRA_SOURCE: &str = "this version writes to Cassandra \
+     (com.datastax.oss.kafka.sink.CassandraSinkConnector) but does not read from it";
 
 /// All names of a class.
 #[must_use]
@@ -127,5 +141,7 @@ mod tests {
         assert!(catalogue.find("Nope").is_none());
         assert!(catalogue.unknown("Nope").contains("name='com.mongodb.kafka.connect.MongoSinkConnector'"));
         assert!(Catalogue::default().unknown("Nope").contains("no worker has registered"));
+        let source = catalogue.unknown("com.datastax.oss.kafka.source.CassandraSourceConnector");
+        assert!(source.contains("CassandraSourceConnector is not available yet"), "{source}");
     }
 }
