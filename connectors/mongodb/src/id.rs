@@ -49,10 +49,9 @@ impl Ids {
         if record.value.is_null() {
             return self.make(settings, batch, record).map(Chosen::Added);
         }
-        if !settings.overwrite_existing_id || settings.id == IdStrategy::ProvidedInValue {
-            if let Some(id) = bson::field(&record.value, "_id", "_id")? {
-                return Ok(Chosen::Existing(id));
-            }
+        let keeps = !settings.overwrite_existing_id || settings.id == IdStrategy::ProvidedInValue;
+        if keeps && let Some(id) = bson::field(&record.value, "_id", "_id")? {
+            return Ok(Chosen::Existing(id));
         }
         self.make(settings, batch, record).map(Chosen::Added)
     }
