@@ -8,6 +8,7 @@ use millrace_proto::v1 as api;
 use millrace_sdk::{ConfigDef, ConnectorKind, Findings, Flat, Problem};
 
 use crate::model::{ConnectorId, Generation, Plugin, TargetState, TaskId, TaskState, TaskStatus};
+use crate::service::catalogue::short_names;
 use crate::service::view::{ConnectorView, State, StatusView};
 
 /// A flat configuration as protobuf has it.
@@ -67,13 +68,22 @@ pub(crate) fn from_status(
     Some((id, status))
 }
 
-/// A catalogue entry as a worker announces it.
+/// A catalogue entry as a worker announces it, with the short forms of Java class names among its aliases, so that whoever
+/// looks for a class need not know how they are made.
 pub(crate) fn from_plugin(plugin: session::Plugin) -> Result<Plugin, String> {
     let config: ConfigDef = serde_json::from_str(&plugin.config_def_json)
         .map_err(|error| format!("the configuration definition of {} is unreadable: {error}", plugin.class))?;
+    let mut aliases = plugin.aliases.clone();
+    for alias in &plugin.aliases {
+        for name in short_names(alias) {
+            if !aliases.iter().any(|known| known == name) {
+                aliases.push(name.to_owned());
+            }
+        }
+    }
     Ok(Plugin {
         class: plugin.class,
-        aliases: plugin.aliases,
+        aliases,
         kind: if plugin.sink { ConnectorKind::Sink } else { ConnectorKind::Source },
         version: plugin.version,
         description: plugin.description,

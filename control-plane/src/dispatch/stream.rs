@@ -30,8 +30,8 @@ use super::lease::{self, Held};
 use super::outgoing::Outgoing;
 use super::sessions::{Answer, Asked, PlanFailure, Question};
 use super::specs::{self, Parts};
-use crate::model::{TaskId, Worker};
-use crate::service::tenant_settings;
+use crate::model::{Plugin, TaskId, Worker};
+use crate::service::{catalogue, tenant_settings};
 use crate::store::keys;
 use crate::store::{Commit, Guard, StoreError, Write};
 use crate::wire;
@@ -93,8 +93,10 @@ async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Status> {
     let register = first(&mut inbound).await?;
-    let worker = Arc::new(describe(&register)?);
-    announce(&shared, &register).await?;
+    let offered: Result<Vec<Plugin>, String> = register.catalogue.iter().cloned().map(wire::from_plugin).collect();
+    let offered = offered.map_err(Status::invalid_argument)?;
+    let worker = Arc::new(describe(&register, &offered)?);
+    announce(&shared, &register, offered).await?;
     let mut entered = shared
         .sessions
         .enter(&worker.id, &worker.incarnation, worker.classes.clone())
@@ -406,13 +408,10 @@ async fn first(inbound: &mut Streaming<SessionRequest>) -> Result<Register, Stat
     }
 }
 
-fn describe(register: &Register) -> Result<Worker, Status> {
+fn describe(register: &Register, offered: &[Plugin]) -> Result<Worker, Status> {
     if register.worker_id.is_empty() || register.incarnation.is_empty() {
         return Err(Status::invalid_argument("Register needs worker_id and incarnation"));
     }
-    let names = |plugin: &millrace_proto::internal::v1::Plugin| {
-        std::iter::once(plugin.class.clone()).chain(plugin.aliases.iter().cloned()).collect::<Vec<_>>()
-    };
     Ok(Worker {
         id: register.worker_id.clone(),
         incarnation: register.incarnation.clone(),
@@ -420,21 +419,15 @@ fn describe(register: &Register) -> Result<Worker, Status> {
         version: register.version.clone(),
         labels: register.labels.clone().into_iter().collect(),
         capacity: u32::try_from(register.capacity).unwrap_or(0),
-        classes: register.catalogue.iter().flat_map(names).collect(),
+        classes: offered.iter().flat_map(catalogue::names).map(str::to_owned).collect(),
     })
 }
 
 /// Learns what the worker offers; what is new goes to the store. A store that is away is no reason to refuse a worker: the
 /// next registration writes it.
-async fn announce(shared: &Shared, register: &Register) -> Result<(), Status> {
-    let mut fresh = Vec::new();
-    for plugin in register.catalogue.clone() {
-        let plugin = wire::from_plugin(plugin).map_err(Status::invalid_argument)?;
-        if shared.mirror.plugin(&plugin.class, &plugin.version).is_none_or(|known| *known != plugin) {
-            fresh.push(plugin);
-        }
-    }
-    for plugin in &fresh {
+async fn announce(shared: &Shared, register: &Register, mut offered: Vec<Plugin>) -> Result<(), Status> {
+    offered.retain(|plugin| shared.mirror.plugin(&plugin.class, &plugin.version).is_none_or(|known| *known != *plugin));
+    for plugin in &offered {
         let value = serde_json::to_vec(plugin).map_err(|error| Status::internal(error.to_string()))?;
         let write = Write::Put { key: keys::plugin(&plugin.class, &plugin.version), value, lease: None };
         let commit = shared.store.commit(Commit { guards: Vec::new(), writes: vec![write] });
@@ -444,7 +437,7 @@ async fn announce(shared: &Shared, register: &Register) -> Result<(), Status> {
             break;
         }
     }
-    shared.mirror.learn(fresh);
+    shared.mirror.learn(offered);
     let now = wire::now_ms();
     for status in register.running.clone() {
         if let Some((id, status)) = wire::from_status(status, &register.worker_id, &register.address, now) {

@@ -87,13 +87,16 @@ pub fn names(plugin: &Plugin) -> BTreeSet<&str> {
     let mut names = BTreeSet::from([plugin.class.as_str()]);
     for alias in &plugin.aliases {
         names.insert(alias);
-        let simple = alias.rsplit_once('.').map_or(alias.as_str(), |(_, simple)| simple);
-        names.insert(simple);
-        if let Some(short) = simple.strip_suffix("Connector").filter(|short| !short.is_empty()) {
-            names.insert(short);
-        }
+        names.extend(short_names(alias));
     }
     names
+}
+
+/// What Connect accepts for a Java class name: without the package, and without "Connector" at the end.
+pub(crate) fn short_names(class: &str) -> impl Iterator<Item = &str> {
+    let simple = class.rsplit_once('.').map(|(_, simple)| simple);
+    let short = simple.and_then(|simple| simple.strip_suffix("Connector")).filter(|short| !short.is_empty());
+    simple.into_iter().chain(short)
 }
 
 /// As Connect spells it.

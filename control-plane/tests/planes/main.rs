@@ -1,0 +1,7 @@
+//! The control plane as its callers and workers see it: real listeners, a store in memory, and a worker that is only the
+//! other end of the session.
+
+mod grpc;
+mod rest;
+mod sessions;
+mod support;
