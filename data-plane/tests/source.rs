@@ -1,4 +1,5 @@
 //! The source loop against a real Kafka. Without `KAFKA_BOOTSTRAP` these tests say that they are skipped.
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
 #[allow(dead_code)] // the sink's half of it
 mod support;

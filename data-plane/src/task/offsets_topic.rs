@@ -274,19 +274,20 @@ mod tests {
         value.as_object().cloned().unwrap_or_default()
     }
 
+    /// What a Kafka Connect 4.3.1 worker wrote for a FileStreamSource named "my file".
+    const CONNECT_KEY: &[u8] = "[\"my file\",{\"filename\":\"/data/ä in.txt\"}]".as_bytes();
+    const CONNECT_VALUE: &[u8] = b"{\"position\":4}";
+
     #[test]
     fn keys_and_values_are_connects_own_bytes() {
-        // As a Kafka Connect worker writes them for FileStreamSource.
-        let partition = object(json!({ "filename": "/tmp/ä\"b.txt" }));
-        assert_eq!(
-            key_of("my file", &partition).unwrap(),
-            "[\"my file\",{\"filename\":\"/tmp/ä\\\"b.txt\"}]".as_bytes()
-        );
-        assert_eq!(serde_json::to_vec(&object(json!({ "position": 4711_i64 }))).unwrap(), b"{\"position\":4711}");
-        assert_eq!(
-            parse_key(b"[\"c\",{\"filename\":\"f\"}]"),
-            Some(("c".to_owned(), object(json!({ "filename": "f" }))))
-        );
+        let partition = object(json!({ "filename": "/data/ä in.txt" }));
+        assert_eq!(key_of("my file", &partition).unwrap(), CONNECT_KEY);
+        assert_eq!(serde_json::to_vec(&object(json!({ "position": 4_i64 }))).unwrap(), CONNECT_VALUE);
+        let mut entries = Entries::new();
+        take(&mut entries, "my file", Some(CONNECT_KEY), Some(CONNECT_VALUE));
+        let (key, position) = entries.into_values().next().unwrap();
+        assert_eq!((key.as_slice(), &position.partition), (CONNECT_KEY, &partition));
+        assert_eq!(position.offset["position"], 4);
         assert_eq!(parse_key(b"\"connector\""), None);
         assert_eq!(parse_key(b"{not json"), None);
     }
