@@ -109,19 +109,10 @@ impl Layout {
         if matches!(ttl, Some(Field::Now)) || matches!(timestamp, Some(Field::Now)) {
             return Err(wrong("now() cannot fill __ttl or __timestamp".to_owned()));
         }
-        let mut key = Vec::new();
-        for name in table.primary_key() {
-            match columns.iter().position(|column| column.name == *name) {
-                Some(at) => key.push(at),
-                None if now.contains(name) => {}
-                None => {
-                    return Err(wrong(format!(
-                        "primary key column {name} of {full} is not mapped; the primary key is {}",
-                        table.primary_key().cloned().collect::<Vec<_>>().join(", ")
-                    )));
-                }
-            }
-        }
+        let key = key_indices(&columns, &now, table).map_err(|name| {
+            let parts: Vec<&str> = table.primary_key().map(String::as_str).collect();
+            wrong(format!("primary key column {name} of {full} is not mapped; the primary key is {}", parts.join(", ")))
+        })?;
         let made_by_now = key.len() < table.partition_key.len() + table.clustering_key.len();
         let covers_table = columns.len() + now.len() == table.columns.len();
         Ok(Self {
@@ -172,6 +163,20 @@ impl Layout {
             conditions.join(" AND ")
         ))
     }
+}
+
+/// Where the parts of the primary key are among the bound columns; those made by `now()` are left out. The error is the
+/// part that is not mapped.
+fn key_indices(columns: &[Column], now: &[String], table: &Described) -> Result<Vec<usize>, String> {
+    let mut key = Vec::new();
+    for name in table.primary_key() {
+        match columns.iter().position(|column| column.name == *name) {
+            Some(at) => key.push(at),
+            None if now.contains(name) => {}
+            None => return Err(name.clone()),
+        }
+    }
+    Ok(key)
 }
 
 fn quoted(name: &str) -> String {

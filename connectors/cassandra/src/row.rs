@@ -58,31 +58,18 @@ fn part(datum: &Datum, opened: &mut Option<Value>, path: &[String]) -> Result<Va
     if path.is_empty() {
         return Ok(datum.value());
     }
-    if opened.is_none() {
-        *opened = Some(document(datum.value())?);
-    }
-    let mut here = opened.clone_from_field(&path[0])?;
+    let opened = match opened {
+        Some(opened) => opened,
+        None => opened.insert(document(datum.value())?),
+    };
+    let mut here = opened.field(&path[0])?;
     for name in &path[1..] {
         here = match here {
-            Value::Null => return Ok(Value::Null),
-            other => other.field(name)?.unwrap_or(Value::Null),
+            Some(value) => value.field(name)?,
+            None => break,
         };
     }
-    Ok(here)
-}
-
-/// Small helper so that the first step of a path reads from the opened document without cloning all of it.
-trait FromField {
-    fn clone_from_field(&self, name: &str) -> Result<Value>;
-}
-
-impl FromField for Option<Value> {
-    fn clone_from_field(&self, name: &str) -> Result<Value> {
-        match self {
-            Some(value) => Ok(value.field(name)?.unwrap_or(Value::Null)),
-            None => Ok(Value::Null),
-        }
-    }
+    Ok(here.unwrap_or(Value::Null))
 }
 
 /// A text or bytes that hold a JSON document count as the document, as the peer has it: keys often come through the String

@@ -1,7 +1,7 @@
 //! The sink against a real cluster, named by `CASSANDRA_CONTACT_POINTS` (such as `127.0.0.1:9042`); without it these tests
 //! say so and pass.
 
-#[allow(unreachable_pub)] // a module of this program alone
+#[allow(unreachable_pub, clippy::unwrap_used)] // a module of this test program alone
 mod support;
 
 use millrace_sdk::{Datum, ErrorKind, OrderKeys};
