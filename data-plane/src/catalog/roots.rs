@@ -32,7 +32,7 @@ impl FileAccess {
                 return Err(
                     "file connectors are switched off on this worker, because whoever may create connectors could \
                             read and write any file of the worker's user; the operator switches them on with \
-                            allow_file_connectors and file_roots"
+                            --file-connectors and --file-root"
                         .to_owned(),
                 );
             }
@@ -48,7 +48,7 @@ impl FileAccess {
             return Ok(());
         }
         let roots: Vec<String> = roots.iter().map(|root| root.display().to_string()).collect();
-        Err(format!("{file} is not below a folder that the operator allows (file_roots: {})", roots.join(", ")))
+        Err(format!("{file} is not below a folder that the operator allows (--file-root: {})", roots.join(", ")))
     }
 }
 

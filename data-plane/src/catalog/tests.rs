@@ -105,6 +105,6 @@ fn files_stay_below_the_roots() {
     }
     assert!(access.allows(&Flat::new()).unwrap_err().contains("must be named"));
     assert!(FileAccess::Anywhere.allows(&flat(&[("file", "/etc/passwd")])).is_ok());
-    assert!(FileAccess::Refused.allows(&path("new.txt")).unwrap_err().contains("allow_file_connectors"));
+    assert!(FileAccess::Refused.allows(&path("new.txt")).unwrap_err().contains("--file-connectors"));
     std::fs::remove_dir_all(root).unwrap();
 }
