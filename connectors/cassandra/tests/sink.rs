@@ -147,6 +147,36 @@ async fn an_absent_cluster_is_waited_for() {
     assert!(started.elapsed().as_secs() < 11);
 }
 
+/// `CASSANDRA_AUTH_CONTACT_POINTS` names a cluster that asks for passwords (cassandra/cassandra).
+#[tokio::test]
+async fn wrong_credentials_are_the_configurations_fault() {
+    let Ok(points) = std::env::var("CASSANDRA_AUTH_CONTACT_POINTS") else {
+        eprintln!("skipped: CASSANDRA_AUTH_CONTACT_POINTS is not set");
+        return;
+    };
+    let right = [("auth.username", "cassandra"), ("auth.password", "cassandra")];
+    let wrong = [("auth.provider", "PLAIN"), ("auth.username", "cassandra"), ("auth.password", "hunter2")];
+    let cases: [(&[(&str, &str)], &str); 3] = [
+        (&right, "keyspace nowhere_at_all does not exist"),
+        (&wrong, "Provided username cassandra and/or password are incorrect"),
+        (&[], "Authentication is required"),
+    ];
+    for (credentials, message) in cases {
+        let mut config = flat(credentials);
+        config.extend(flat(&[
+            ("topics", "t"),
+            ("contactPoints", &points),
+            ("loadBalancing.localDc", "datacenter1"),
+            ("topic.t.nowhere_at_all.tb.mapping", "a=key"),
+        ]));
+        let error =
+            support::plugin().open(&config, support::context(&config)).await.err().expect("there is no keyspace");
+        assert_eq!(error.kind(), ErrorKind::BadConfig, "{}", error.chain());
+        assert!(error.chain().contains(message), "{}", error.chain());
+        assert!(!error.chain().contains("hunter2"));
+    }
+}
+
 #[tokio::test]
 async fn a_cluster_that_goes_away_comes_back() {
     let Some(cluster) = Cluster::connect("away").await else { return };
