@@ -167,10 +167,10 @@ fn failure(server: &str, what: impl std::fmt::Display, status: &Status) -> Failu
     let violations: Vec<_> = details.bad_request().map(|bad| bad.field_violations.clone()).unwrap_or_default();
     let message = match status.message() {
         "" => status.code().description().to_lowercase(),
-        message => message.trim().to_owned(),
+        message => without_repetition(message),
     };
     let mut failure = Failure::new(format!("{what}: {message}"));
-    for violation in &violations {
+    for violation in violations.iter().filter(|violation| !message.contains(&violation.description)) {
         let field = violation.field.trim_start_matches("connector.").trim_start_matches("config.");
         failure = match field {
             "" => failure.detail(&violation.description),
@@ -191,6 +191,12 @@ fn failure(server: &str, what: impl std::fmt::Display, status: &Status) -> Failu
     }
 }
 
+/// Without the line in which Kafka Connect, and so our server, sends readers to another address for what is above it.
+fn without_repetition(message: &str) -> String {
+    let lines = message.trim().lines().filter(|line| !line.starts_with("You can also find the above list of errors"));
+    lines.collect::<Vec<_>>().join("\n  ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,6 +215,18 @@ mod tests {
             text,
             "error: cannot create connector a: the configuration has 3 problems\n  connection.uri: must be set\n  \
              tasks.max must be at least 1, not 0\n  topics and topics.regex exclude each other"
+        );
+    }
+
+    #[test]
+    fn what_the_message_says_is_not_said_twice() {
+        let details = ErrorDetails::with_bad_request(vec![FieldViolation::new("config.topics", "must be set")]);
+        let message =
+            "the configuration has 1 error(s):\ntopics: must be set\nYou can also find the above list of errors at x";
+        let status = Status::with_error_details(Code::InvalidArgument, message, details);
+        assert_eq!(
+            failure("http://s", "cannot create a", &status).to_string(),
+            "error: cannot create a: the configuration has 1 error(s):\n  topics: must be set"
         );
     }
 

@@ -6,6 +6,9 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, UpDownCounter};
 
+/// OpenTelemetry's own boundaries are meant for milliseconds.
+const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
 /// The instruments.
 #[derive(Debug)]
 pub struct Metrics {
@@ -44,6 +47,7 @@ impl Metrics {
                 .f64_histogram("millrace.api.duration")
                 .with_unit("s")
                 .with_description("Time to answer an API request")
+                .with_boundaries(SECONDS.to_vec())
                 .build(),
             sessions: meter
                 .i64_up_down_counter("millrace.sessions")
@@ -65,6 +69,7 @@ impl Metrics {
                 .f64_histogram("millrace.reconcile.duration")
                 .with_unit("s")
                 .with_description("Time of one pass of the reconciler")
+                .with_boundaries(SECONDS.to_vec())
                 .build(),
             connectors: meter
                 .u64_gauge("millrace.connectors")

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use millrace_proto::v1;
+use millrace_sdk::config::MASK;
 use serde_json::json;
 use tonic::Code;
 
 use super::progress::Progress;
-use super::wait::{Wanted, wait_for};
+use super::wait::{Outdated, Wanted, outdated, wait_for};
 use super::{Api, within};
 use crate::args::{Apply, Validate};
 use crate::failure::Failure;
@@ -15,49 +16,42 @@ use crate::input::{ConnectorFile, read_connectors};
 use crate::output::{print, show};
 
 /// What became of a connector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Applied {
-    Created,
-    Updated,
-    Unchanged,
-}
-
-impl Applied {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Updated => "updated",
-            Self::Unchanged => "unchanged",
-        }
-    }
+#[derive(Debug)]
+pub(crate) struct Applied {
+    /// created, updated, unchanged; configured where a secret hides which
+    pub(crate) word: &'static str,
+    pub(crate) warnings: Vec<String>,
+    /// What its tasks will come to
+    wanted: Wanted,
+    /// What they were before
+    before: Outdated,
 }
 
 /// `millrace apply`
 pub(crate) async fn apply(args: &Apply) -> Result<(), Failure> {
     let files = read_all(&args.filename)?;
     let api = Api::connect(&args.client).await?;
+    let mut all = Vec::new();
     for file in &files {
         let mut progress = Progress::new();
         progress.tell(&format!("{}: checking", file.name));
-        let (applied, warnings) = apply_one(&api, file).await?;
+        let applied = apply_one(&api, file).await?;
         drop(progress);
-        print(&format!("connector {} {}\n", file.name, applied.word()))?;
-        for warning in warnings {
+        print(&format!("connector {} {}\n", file.name, applied.word))?;
+        for warning in &applied.warnings {
             eprintln!("warning: {}: {warning}", file.name);
         }
+        all.push((file, applied));
     }
     if args.wait.wait {
-        for file in &files {
-            wait_for(&api, &file.name, wanted(file), args.wait.timeout).await?;
-            print(&format!(
-                "connector {} is {}\n",
-                file.name,
-                match wanted(file) {
-                    Wanted::Running => "running",
-                    Wanted::Paused => "paused",
-                    Wanted::Stopped => "stopped",
-                }
-            ))?;
+        for (file, applied) in &all {
+            wait_for(&api, &file.name, applied.wanted, &applied.before, args.wait.timeout).await?;
+            let state = match applied.wanted {
+                Wanted::Running => "running",
+                Wanted::Paused => "paused",
+                Wanted::Stopped => "stopped",
+            };
+            print(&format!("connector {} is {state}\n", file.name))?;
         }
     }
     Ok(())
@@ -88,7 +82,7 @@ fn wanted(file: &ConnectorFile) -> Wanted {
 }
 
 /// Creates the connector or replaces its configuration; an existing one keeps its target state, as in Kafka Connect.
-pub(crate) async fn apply_one(api: &Api, file: &ConnectorFile) -> Result<(Applied, Vec<String>), Failure> {
+pub(crate) async fn apply_one(api: &Api, file: &ConnectorFile) -> Result<Applied, Failure> {
     let initial_state = match wanted(file) {
         Wanted::Running => v1::TargetState::Running,
         Wanted::Paused => v1::TargetState::Paused,
@@ -106,21 +100,56 @@ pub(crate) async fn apply_one(api: &Api, file: &ConnectorFile) -> Result<(Applie
         api.failure(format!("cannot {verb} connector {} ({})", file.name, file.origin), status)
     };
     match api.connectors().create_connector(within(create)).await {
-        Ok(answer) => return Ok((Applied::Created, answer.into_inner().warnings)),
+        Ok(answer) => {
+            let warnings = answer.into_inner().warnings;
+            return Ok(Applied { word: "created", warnings, wanted: wanted(file), before: Outdated::new() });
+        }
         Err(status) if status.code() == Code::AlreadyExists => {}
         Err(status) => return Err(refused("create", &status)),
     }
-    let before = api.get(&file.name).await?;
+    update_one(api, file, config).await.map_err(|error| match error {
+        UpdateError::Refused(status) => refused("update", &status),
+        UpdateError::Failed(failure) => failure,
+    })
+}
+
+enum UpdateError {
+    Refused(tonic::Status),
+    Failed(Failure),
+}
+
+async fn update_one(
+    api: &Api,
+    file: &ConnectorFile,
+    config: std::collections::HashMap<String, String>,
+) -> Result<Applied, UpdateError> {
+    let before = api.get(&file.name).await.map_err(UpdateError::Failed)?;
+    let tasks = api.status(&file.name).await.map_err(UpdateError::Failed)?;
     let update = v1::UpdateConnectorRequest {
         connector: Some(v1::Connector { name: api.name_of(&file.name), config, ..v1::Connector::default() }),
         update_mask: None,
         allow_missing: true,
     };
-    let answer =
-        api.connectors().update_connector(within(update)).await.map_err(|status| refused("update", &status))?;
-    let answer = answer.into_inner();
-    let unchanged = answer.connector.is_some_and(|after| after.etag == before.etag || after.config == before.config);
-    Ok((if unchanged { Applied::Unchanged } else { Applied::Updated }, answer.warnings))
+    let answer = api.connectors().update_connector(within(update)).await.map_err(UpdateError::Refused)?.into_inner();
+    let after = answer.connector.unwrap_or_default();
+    let unchanged = after.config == before.config;
+    // Of a secret only `***` is seen, so that whether a new one is really new remains the server's knowledge.
+    let unseen = after.config.iter().any(|(key, shown)| shown.contains(MASK) && file.config.get(key) != Some(shown));
+    let wanted = match after.target_state() {
+        v1::TargetState::Paused => Wanted::Paused,
+        v1::TargetState::Stopped => Wanted::Stopped,
+        v1::TargetState::Running | v1::TargetState::Unspecified => Wanted::Running,
+    };
+    Ok(Applied {
+        word: match (unchanged, unseen) {
+            (false, _) => "updated",
+            (true, true) => "configured",
+            (true, false) => "unchanged",
+        },
+        warnings: answer.warnings,
+        wanted,
+        before: if unchanged { Outdated::new() } else { outdated(&tasks, |_| true) },
+    })
 }
 
 /// `millrace validate`

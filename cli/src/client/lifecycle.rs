@@ -2,7 +2,8 @@
 
 use millrace_proto::v1;
 
-use super::wait::{Wanted, wait_for, wait_gone};
+use super::view::task_state;
+use super::wait::{Outdated, Wanted, outdated, wait_for, wait_gone};
 use super::{Api, within};
 use crate::args::{Names, Restart, without_noun};
 use crate::failure::Failure;
@@ -48,9 +49,9 @@ pub(crate) async fn change(verb: Verb, args: &Names) -> Result<(), Failure> {
         for connector in names {
             match verb {
                 Verb::Delete => wait_gone(&api, connector, args.wait.timeout).await?,
-                Verb::Pause => wait_for(&api, connector, Wanted::Paused, args.wait.timeout).await?,
-                Verb::Resume => wait_for(&api, connector, Wanted::Running, args.wait.timeout).await?,
-                Verb::Stop => wait_for(&api, connector, Wanted::Stopped, args.wait.timeout).await?,
+                Verb::Pause => wait_for(&api, connector, Wanted::Paused, &Outdated::new(), args.wait.timeout).await?,
+                Verb::Resume => wait_for(&api, connector, Wanted::Running, &Outdated::new(), args.wait.timeout).await?,
+                Verb::Stop => wait_for(&api, connector, Wanted::Stopped, &Outdated::new(), args.wait.timeout).await?,
             }
         }
     }
@@ -61,7 +62,13 @@ pub(crate) async fn change(verb: Verb, args: &Names) -> Result<(), Failure> {
 pub(crate) async fn restart(args: &Restart) -> Result<(), Failure> {
     let api = Api::connect(&args.client).await?;
     let names = without_noun(&args.names);
+    let mut before = Vec::new();
     for connector in names {
+        let status = api.status(connector).await?;
+        before.push(outdated(&status, |task| match args.task {
+            Some(index) => task.index == index,
+            None => !args.only_failed || task_state(task.state) == "FAILED",
+        }));
         let request = v1::RestartConnectorRequest {
             name: api.name_of(connector),
             include_tasks: true,
@@ -74,8 +81,8 @@ pub(crate) async fn restart(args: &Restart) -> Result<(), Failure> {
         print(&format!("connector {connector} {what}\n"))?;
     }
     if args.wait.wait {
-        for connector in names {
-            wait_for(&api, connector, Wanted::Running, args.wait.timeout).await?;
+        for (connector, before) in names.iter().zip(&before) {
+            wait_for(&api, connector, Wanted::Running, before, args.wait.timeout).await?;
         }
     }
     Ok(())

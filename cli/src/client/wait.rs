@@ -1,5 +1,6 @@
 //! Waiting until a connector is in the wanted state, with progress.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use millrace_proto::v1;
@@ -31,6 +32,14 @@ impl Wanted {
     }
 }
 
+/// Generations of tasks that count no longer, by index: what a task was before a change says nothing about the change.
+pub(crate) type Outdated = BTreeMap<i32, i64>;
+
+/// The tasks as they are now, if `counts` says so.
+pub(crate) fn outdated(status: &v1::ConnectorStatus, counts: impl Fn(&v1::TaskStatus) -> bool) -> Outdated {
+    status.tasks.iter().filter(|task| counts(task)).map(|task| (task.index, task.generation)).collect()
+}
+
 /// Where a connector is on its way to a state.
 #[derive(Debug, PartialEq, Eq)]
 enum Way {
@@ -40,13 +49,19 @@ enum Way {
 }
 
 /// Waits; FAILED ends it early.
-pub(crate) async fn wait_for(api: &Api, connector: &str, wanted: Wanted, timeout: Duration) -> Result<(), Failure> {
+pub(crate) async fn wait_for(
+    api: &Api,
+    connector: &str,
+    wanted: Wanted,
+    outdated: &Outdated,
+    timeout: Duration,
+) -> Result<(), Failure> {
     let until = Instant::now() + timeout;
     let mut progress = Progress::new();
     let mut failed_since = None;
     loop {
         let status = api.status(connector).await?;
-        let text = match judge(&status, wanted) {
+        let text = match judge(&status, wanted, outdated) {
             Way::There => return Ok(()),
             Way::Failed(trace) if failed_since.get_or_insert_with(Instant::now).elapsed() < FAILED_FOR => {
                 format!("FAILED, {}", trace.lines().next().unwrap_or_default())
@@ -75,7 +90,12 @@ pub(crate) async fn wait_for(api: &Api, connector: &str, wanted: Wanted, timeout
     }
 }
 
-fn judge(status: &v1::ConnectorStatus, wanted: Wanted) -> Way {
+fn judge(status: &v1::ConnectorStatus, wanted: Wanted, outdated: &Outdated) -> Way {
+    let old = |task: &&v1::TaskStatus| outdated.get(&task.index).is_some_and(|old| task.generation <= *old);
+    let waiting = status.tasks.iter().filter(old).count();
+    if waiting > 0 {
+        return Way::Going(format!("{waiting} of {} tasks not started anew", status.tasks.len()));
+    }
     let states: Vec<&str> = status.tasks.iter().map(|task| task_state(task.state)).collect();
     let connector = task_state(status.state);
     if wanted != Wanted::Stopped && (connector == "FAILED" || states.contains(&"FAILED")) {
@@ -131,7 +151,7 @@ mod tests {
             (Stopped, &[], Wanted::Stopped, Way::There),
             (Running, &[Failed], Wanted::Running, Way::Failed("the server gives no reason".to_owned())),
         ] {
-            assert_eq!(judge(&status(connector, tasks), wanted), expected);
+            assert_eq!(judge(&status(connector, tasks), wanted, &Outdated::new()), expected);
         }
     }
 
@@ -139,6 +159,19 @@ mod tests {
     fn a_failure_tells_the_trace() {
         let mut status = status(Running, &[Running, Failed]);
         status.tasks[1].trace = "cannot write\n  because".to_owned();
-        assert_eq!(judge(&status, Wanted::Running), Way::Failed("cannot write\n  because".to_owned()));
+        assert_eq!(
+            judge(&status, Wanted::Running, &Outdated::new()),
+            Way::Failed("cannot write\n  because".to_owned())
+        );
+    }
+
+    #[test]
+    fn what_was_before_a_restart_does_not_count() {
+        let mut status = status(Running, &[Running, Running]);
+        status.tasks[1].index = 1;
+        let before = outdated(&status, |task| task.index == 1);
+        assert_eq!(judge(&status, Wanted::Running, &before), Way::Going("1 of 2 tasks not started anew".to_owned()));
+        status.tasks[1].generation += 1;
+        assert_eq!(judge(&status, Wanted::Running, &before), Way::There);
     }
 }

@@ -127,9 +127,14 @@ impl Both {
         .await?;
         wait_for_worker(&api).await?;
         for file in connectors {
-            let (applied, warnings) = apply_one(&api, file).await?;
-            tracing::info!(connector = file.name, file = file.origin, ?applied, "connector from the command line");
-            for warning in warnings {
+            let applied = apply_one(&api, file).await?;
+            tracing::info!(
+                connector = file.name,
+                file = file.origin,
+                "connector from the command line {}",
+                applied.word
+            );
+            for warning in applied.warnings {
                 tracing::warn!(connector = file.name, "{warning}");
             }
         }
