@@ -19,8 +19,8 @@ needed() {
       mongodb)
         command -v python3 > /dev/null || echo "python3|python3"
         python3 -m pip --version > /dev/null 2>&1 || echo "pip for python3|python3-pip"
-        ldconfig -p | grep -q 'libcurl\.so\.4' || echo "libcurl4|libcurl4"
-        ldconfig -p | grep -q 'libssl\.so\.3' || echo "libssl3|libssl3"
+        ldconfig -p | grep 'libcurl\.so\.4' > /dev/null || echo "libcurl4|libcurl4"
+        ldconfig -p | grep 'libssl\.so\.3' > /dev/null || echo "libssl3|libssl3"
         ;;
       etcd) [ -n "$(etcd_binary)" ] || can_unpack_etcd || echo "etcd 3.4 or newer on the PATH|" ;;
       build) need_build ;;
