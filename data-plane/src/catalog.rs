@@ -13,11 +13,10 @@ use std::sync::Arc;
 
 use millrace_sdk::{
     ConfigDef, ConnectorKind, Error, Findings, Flat, PluginInfo, Problem, Result, SinkPlugin, SourcePlugin,
-    TaskContext, config, erase_sink, erase_source,
+    TaskContext, erase_sink, erase_source,
 };
 
-use crate::framework::{SinkSettings, SourceSettings};
-use crate::kafka::client;
+use crate::framework;
 pub use roots::FileAccess;
 
 /// What a worker tells the control plane of a class.
@@ -95,7 +94,7 @@ impl Catalog {
         for name in names(info) {
             self.by_name.entry(name).or_insert(index);
         }
-        let definition = framework_definition(info.kind).with(&info.config);
+        let definition = framework::definition(info.kind).with(&info.config);
         self.entries.push(Entry { plugin, definition });
         self
     }
@@ -160,7 +159,7 @@ impl Catalog {
             }
         };
         let mut findings = entry.definition.validate(flat);
-        findings.merge(framework_findings(entry.plugin.info().kind, flat, tenant_settings));
+        findings.merge(framework::findings(entry.plugin.info().kind, flat, tenant_settings));
         findings.merge(match &entry.plugin {
             Plugin::Sink(sink) => sink.validate(flat),
             Plugin::Source(source) => source.validate(flat),
@@ -229,24 +228,4 @@ fn names(info: &PluginInfo) -> Vec<String> {
         push(simple.strip_suffix("Connector").unwrap_or(simple));
     }
     names
-}
-
-/// The keys that the framework itself reads.
-fn framework_definition(kind: ConnectorKind) -> ConfigDef {
-    match kind {
-        ConnectorKind::Sink => config::definition::<SinkSettings>(),
-        ConnectorKind::Source => config::definition::<SourceSettings>(),
-    }
-}
-
-/// Types and rules of the framework's keys, and what the tenant's override policy says of client settings.
-fn framework_findings(kind: ConnectorKind, flat: &Flat, tenant_settings: &Flat) -> Findings {
-    let definition = framework_definition(kind);
-    let parsed = match kind {
-        ConnectorKind::Sink => config::parse::<SinkSettings>(&definition, flat).map(drop),
-        ConnectorKind::Source => config::parse::<SourceSettings>(&definition, flat).map(drop),
-    };
-    let mut findings = parsed.err().unwrap_or_default();
-    findings.merge(client::override_findings(flat, tenant_settings));
-    findings
 }

@@ -1,5 +1,7 @@
 //! The sink loop against a real Kafka. Without `KAFKA_BOOTSTRAP` these tests say that they are skipped.
 
+#![allow(clippy::unwrap_used)] // a test may
+
 mod support;
 
 use std::collections::BTreeMap;

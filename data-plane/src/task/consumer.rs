@@ -49,6 +49,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Topic, partition, and the offset of its end.
+pub(super) type End = (String, i32, i64);
+
 /// What librdkafka told.
 pub(super) enum Note {
     /// Partitions to take
@@ -57,8 +60,8 @@ pub(super) enum Note {
     Revoke { partitions: Vec<(String, i32)>, lost: bool },
     /// The answer to a commit
     Committed(KafkaResult<()>),
-    /// The ends of partitions, from the statistics
-    Ends(Vec<(String, i32, i64)>),
+    /// From the statistics: the ends of partitions, and whether any broker is connected
+    Statistics { ends: Vec<End>, connected: bool },
     /// Something is wrong with the connection; librdkafka goes on trying
     Trouble(String),
 }
@@ -96,8 +99,8 @@ impl ClientContext for Notes {
     }
 
     fn stats_raw(&self, statistics: &[u8]) {
-        if let Some(ends) = partition_ends(statistics) {
-            self.add(Note::Ends(ends));
+        if let Some((ends, connected)) = digest(statistics) {
+            self.add(Note::Statistics { ends, connected });
         }
     }
 
@@ -107,7 +110,7 @@ impl ClientContext for Notes {
 }
 
 /// What a user reads of a connection error.
-fn trouble(error: &KafkaError, reason: &str) -> String {
+pub(super) fn trouble(error: &KafkaError, reason: &str) -> String {
     use rdkafka::types::RDKafkaErrorCode as Code;
     match error.rdkafka_error_code() {
         Some(Code::Authentication | Code::SaslAuthenticationFailed) => {
@@ -154,12 +157,18 @@ pub(super) fn take_over(consumer: &SinkConsumer, list: &TopicPartitionList) -> K
     }
 }
 
-/// The end of each partition that the statistics know.
-fn partition_ends(statistics: &[u8]) -> Option<Vec<(String, i32, i64)>> {
+/// The end of each partition that the statistics know, and whether any broker is connected.
+fn digest(statistics: &[u8]) -> Option<(Vec<End>, bool)> {
     #[derive(serde::Deserialize)]
     struct Statistics {
         #[serde(default)]
+        brokers: std::collections::HashMap<String, Broker>,
+        #[serde(default)]
         topics: std::collections::HashMap<String, Topic>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Broker {
+        state: String,
     }
     #[derive(serde::Deserialize)]
     struct Topic {
@@ -172,12 +181,13 @@ fn partition_ends(statistics: &[u8]) -> Option<Vec<(String, i32, i64)>> {
         ls_offset: i64,
     }
     let statistics: Statistics = serde_json::from_slice(statistics).ok()?;
+    let connected = statistics.brokers.values().any(|broker| broker.state == "UP");
     let mut ends = Vec::new();
     for (name, topic) in statistics.topics {
         let known = topic.partitions.into_values().filter(|part| part.partition >= 0 && part.ls_offset >= 0);
         ends.extend(known.map(|part| (name.clone(), part.partition, part.ls_offset)));
     }
-    Some(ends)
+    Some((ends, connected))
 }
 
 /// How often librdkafka tells the ends of partitions, for the lag.

@@ -111,7 +111,7 @@ mod tests {
         ) {
             let mut offsets = OffsetTracker::default();
             let batches: Vec<u64> = parts.iter().zip(0_i64..).map(|(n, i)| offsets.start(i * 10 + 9, *n, None)).collect();
-            let mut left = parts.clone();
+            let mut left = parts;
             let mut before = None;
             for index in order {
                 let open: Vec<usize> = (0..left.len()).filter(|i| left[*i] > 0).collect();

@@ -148,7 +148,7 @@ impl RecordingTask {
                     continue;
                 }
             };
-            let unlucky = every > 0 && (number * 31 + sequence * 7) % (every * 20) == 0;
+            let unlucky = every > 0 && (number * 31 + sequence * 7).is_multiple_of(every * 20);
             if unlucky {
                 report.failures.push(RecordFailure { index, error: Error::transient("throttled") });
                 continue;

@@ -1,5 +1,8 @@
 //! The loop of the poll thread.
 
+mod rebalance;
+mod topics;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
@@ -25,10 +28,6 @@ use crate::kafka::ClientSettings;
 const IDLE: Duration = Duration::from_millis(500);
 /// How long a commit may take before partitions are given back without it.
 const COMMIT_LIMIT: Duration = Duration::from_secs(5);
-/// How often topics are looked up that do not exist yet, or that a pattern may match.
-const LOOK_UP_INTERVAL: Duration = Duration::from_secs(5);
-/// How long a look-up may hold up the thread.
-const LOOK_UP_LIMIT: Duration = Duration::from_secs(2);
 
 /// Partitions to give back, or the end, once outstanding commits are answered.
 enum Pending {
@@ -206,10 +205,15 @@ impl Fetching<'_> {
                 "a partition has no committed offset, or one that Kafka no longer has, and auto.offset.reset is none: \
                  {error}; set consumer.override.auto.offset.reset to earliest or latest, or set the group's offsets"
             ))),
+            // One broker of several, or an idle connection that was closed: librdkafka reconnects.
+            Some(Code::BrokerTransportFailure) => {
+                tracing::debug!(%error, "connection to a broker lost");
+                Ok(())
+            }
             _ => {
                 // Everything else passes by itself: librdkafka reconnects, rejoins, fetches again.
                 self.trouble = true;
-                let text = Some(format!("Kafka: {error}"));
+                let text = Some(consumer::trouble(error, &error.to_string()));
                 self.tell(FetchEvent::Remark { subject: "kafka", text });
                 Ok(())
             }
@@ -243,7 +247,10 @@ impl Fetching<'_> {
                 }
                 self.tell(FetchEvent::Committed(result));
             }
-            Note::Ends(ends) => {
+            Note::Statistics { ends, connected } => {
+                if connected && std::mem::take(&mut self.trouble) {
+                    self.tell(FetchEvent::Remark { subject: "kafka", text: None });
+                }
                 let ends = ends.into_iter().filter_map(|(topic, partition, end)| {
                     let known = self.partitions.iter().find(|known| is(&known.origin, &topic, partition))?;
                     Some((known.origin.clone(), end))
@@ -257,57 +264,6 @@ impl Fetching<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Takes partitions over: split first, then assigned, so that no record goes to the common queue.
-    fn assign(&mut self, partitions: Vec<(String, i32)>) -> Result<(), Error> {
-        self.assignment += 1;
-        let mut list = TopicPartitionList::with_capacity(partitions.len());
-        let mut origins = Vec::with_capacity(partitions.len());
-        for (topic, partition) in partitions {
-            list.add_partition(&topic, partition);
-            let origin = TopicPartition { topic: Arc::from(topic), partition };
-            let mut queue = self
-                .consumer
-                .split_partition_queue(&origin.topic, partition)
-                .ok_or_else(|| Error::internal(format!("librdkafka has no queue for {origin}")))?;
-            let bell = Arc::clone(self.bell);
-            queue.set_nonempty_callback(move || bell.ring());
-            // A partition that comes again while the old assignment still winds down is a new one.
-            self.drop_partition(&origin);
-            self.partitions.push(Partition::new(origin.clone(), self.assignment, queue));
-            origins.push(origin);
-        }
-        self.tell(FetchEvent::Assigned { assignment: self.assignment, partitions: origins });
-        consumer::take_over(&self.consumer, &list)
-            .map_err(|error| Error::transient("cannot take over partitions").because(error))?;
-        if self.paused {
-            self.pause_in_kafka(&list, true);
-        }
-        Ok(())
-    }
-
-    fn drop_partition(&mut self, origin: &TopicPartition) {
-        if let Some(index) = self.partitions.iter().position(|known| known.origin == *origin) {
-            let mut old = self.partitions.swap_remove(index);
-            self.held -= old.stop_reading().min(self.held);
-        }
-    }
-
-    /// Stops reading; the task answers with `Release` once its writes have ended.
-    fn revoke(&mut self, partitions: &[(String, i32)], lost: bool) {
-        let mut origins = Vec::with_capacity(partitions.len());
-        for (topic, partition) in partitions {
-            let known = self.partitions.iter_mut().find(|known| is(&known.origin, topic, *partition));
-            match known {
-                Some(known) => {
-                    self.held -= known.stop_reading().min(self.held);
-                    origins.push(known.origin.clone());
-                }
-                None => origins.push(TopicPartition { topic: Arc::from(topic.as_str()), partition: *partition }),
-            }
-        }
-        self.tell(FetchEvent::Revoking { partitions: origins, lost });
     }
 
     fn obey(&mut self, command: Command) {
@@ -423,9 +379,6 @@ impl Fetching<'_> {
                 more |= matches!(reading, Reading::Full);
                 let assignment = partition.assignment;
                 self.tell(FetchEvent::Batch { assignment, batch });
-                if std::mem::take(&mut self.trouble) {
-                    self.tell(FetchEvent::Remark { subject: "kafka", text: None });
-                }
             }
             if let Reading::Error(error) = reading {
                 self.on_error(&error)?;
@@ -434,67 +387,8 @@ impl Fetching<'_> {
         }
         Ok(more)
     }
-
-    /// Looks for topics that did not exist, or that the pattern matches by now.
-    fn look_up_topics(&mut self) {
-        let now = Instant::now();
-        if self.next_look_up.is_none_or(|at| now < at) {
-            return;
-        }
-        self.next_look_up = Some(now + LOOK_UP_INTERVAL);
-        // All topics at once: asking for one by name could create it.
-        let metadata = match self.consumer.fetch_metadata(None, LOOK_UP_LIMIT) {
-            Ok(metadata) => metadata,
-            Err(error) => {
-                tracing::debug!(%error, "cannot look up topics");
-                return;
-            }
-        };
-        let existing: BTreeSet<&str> =
-            metadata.topics().iter().filter(|topic| topic.error().is_none()).map(|topic| topic.name()).collect();
-        match &self.subscription {
-            Subscription::Topics(topics) => {
-                let missing: Vec<&str> =
-                    topics.iter().map(String::as_str).filter(|name| !existing.contains(name)).collect();
-                if missing.is_empty() {
-                    self.next_look_up = None;
-                }
-                let text = missing_text(&missing);
-                self.tell(FetchEvent::Remark { subject: "topics", text });
-            }
-            Subscription::Pattern(pattern) => {
-                let matching: BTreeSet<String> = existing
-                    .into_iter()
-                    .filter(|name| !name.starts_with("__") && pattern.is_match(name).unwrap_or(false))
-                    .map(str::to_owned)
-                    .collect();
-                let text = matching.is_empty().then(|| {
-                    format!(
-                        "no topic matches topics.regex={} (yet)",
-                        pattern.as_str().trim_start_matches(r"\A(?:").trim_end_matches(r")\z")
-                    )
-                });
-                self.tell(FetchEvent::Remark { subject: "topics", text });
-                if matching != self.subscribed && !matching.is_empty() {
-                    let names: Vec<&str> = matching.iter().map(String::as_str).collect();
-                    match self.consumer.subscribe(&names) {
-                        Ok(()) => self.subscribed = matching,
-                        Err(error) => tracing::warn!(%error, "cannot subscribe to the topics of a pattern"),
-                    }
-                }
-            }
-        }
-    }
 }
 
 fn is(origin: &TopicPartition, topic: &str, partition: i32) -> bool {
     &*origin.topic == topic && origin.partition == partition
-}
-
-fn missing_text(missing: &[&str]) -> Option<String> {
-    match missing {
-        [] => None,
-        [one] => Some(format!("topic {one} does not exist (yet)")),
-        many => Some(format!("topics {} do not exist (yet)", many.join(", "))),
-    }
 }

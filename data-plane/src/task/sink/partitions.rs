@@ -66,7 +66,7 @@ impl Partitions {
     }
 
     /// New watermarks.
-    pub(super) fn to_commit(&mut self) -> Vec<(TopicPartition, i64)> {
+    pub(super) fn take_watermarks(&mut self) -> Vec<(TopicPartition, i64)> {
         let news = self
             .by_origin
             .iter_mut()

@@ -21,7 +21,7 @@ const KEYS: i64 = 4;
 #[async_trait]
 impl SinkTask for Fickle {
     async fn write(&self, batch: &Batch) -> millrace_sdk::Result<WriteReport> {
-        let mut next = || self.luck.lock().unwrap().next().unwrap_or(u8::MAX);
+        let next = || self.luck.lock().unwrap().next().unwrap_or(u8::MAX);
         if next() < 40 {
             return Err(Error::transient("away"));
         }
