@@ -44,7 +44,7 @@ pub enum Wish {
     Keep,
     /// The user asked for a new start
     Restart,
-    /// It should run on another worker
+    /// It should run on another worker; of a failed one, because a restart was asked for that its worker cannot do
     Move,
     /// It should not run: connector stopped or deleted, task set replaced
     Drop,
@@ -118,9 +118,9 @@ pub fn decide(state: State, wish: Wish, presence: Presence) -> Action {
 
         // It failed: that stays visible until somebody does something about it.
         (Failed, Drop, Live | Away | Gone) => Action::Release,
-        (Failed, Keep | Move, Live | Away | Gone) => Action::Leave,
+        (Failed, Keep, Live | Away | Gone) => Action::Leave,
         (Failed, Restart, Live) => Action::StartAgain,
-        (Failed, Restart, Away | Gone) => Action::Place,
+        (Failed, Restart, Away | Gone) | (Failed, Move, Live | Away | Gone) => Action::Place,
 
         // It runs, or may: nobody else may start it before it stopped or its worker is gone.
         (Assigned | Starting | Running | Paused | Restarting, Keep, Live | Away) => Action::Leave,
@@ -168,7 +168,7 @@ mod tests {
         (State::Running, "..P S.P R.P RRX"),
         (State::Paused, "..P S.P R.P RRX"),
         (State::Restarting, "..P S.P R.P RRX"),
-        (State::Failed, "... SPP ... XXX"),
+        (State::Failed, "... SPP PPP XXX"),
         (State::Fenced, "PPP PPP PPP XXX"),
         (State::Ended, "PPP PPP PPP XXX"),
         (State::Revoking, "..P ..P ..P ..X"),

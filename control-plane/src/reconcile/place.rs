@@ -106,6 +106,14 @@ impl<'a> Fleet<'a> {
         self.set_load(number, self.seats[number].load.saturating_sub(1));
     }
 
+    /// It will have one task less, but the place is not free yet.
+    pub fn announce_leave(&mut self, number: usize) {
+        let load = self.seats[number].load;
+        self.groups[self.seats[number].group].remove(&(load, number));
+        self.seats[number].capacity = self.seats[number].capacity.saturating_sub(1);
+        self.set_load(number, load.saturating_sub(1));
+    }
+
     fn set_load(&mut self, number: usize, load: u32) {
         let seat = &mut self.seats[number];
         let group = &mut self.groups[seat.group];

@@ -99,6 +99,8 @@ pub fn plan(snapshot: &Snapshot, now: Now) -> Plan {
     planner.house();
     if now.settled && now.calm && !planner.unrest {
         rebalance::rebalance(&mut planner);
+        // What it has freed.
+        planner.house();
     }
     Plan { changes: planner.changes(), due_ms: planner.due_ms }
 }
@@ -230,7 +232,7 @@ impl<'a> Planner<'a> {
         let before = &placement.value;
         let state = State::of(before, connector.statuses.get(&index).map(|status| &status.value));
         let presence = self.presence(before.worker.as_deref());
-        let action = decide(state, self.wish(number, index, before, kept), presence);
+        let action = decide(state, self.wish(number, index, before, kept, state), presence);
         let worker = before.worker.as_deref().and_then(|worker| self.fleet.number(worker));
         let task = self.push(number, index, Some(before.clone()), Fate::Stays);
         self.unrest |= state == State::Revoking && presence == Presence::Live;
@@ -265,17 +267,19 @@ impl<'a> Planner<'a> {
         matches!(action, Action::Release) || state == State::Unassigned
     }
 
-    fn wish(&self, number: usize, index: u32, before: &Placement, kept: bool) -> Wish {
+    fn wish(&self, number: usize, index: u32, before: &Placement, kept: bool, state: State) -> Wish {
         if !kept {
             return Wish::Drop;
         }
-        if self.restarts(number, index) > before.restarts {
-            return Wish::Restart;
-        }
         let class = self.class(number);
         let worker = before.worker.as_deref().and_then(|worker| self.fleet.number(worker));
-        let unfit = worker.is_some_and(|worker| !self.fleet.offers(worker, class));
-        if unfit && self.fleet.best(class, &HashMap::new()).is_some() { Wish::Move } else { Wish::Keep }
+        let unfit = worker.is_some_and(|worker| !self.fleet.offers(worker, class)) && self.fleet.choice(class) > 0;
+        match (self.restarts(number, index) > before.restarts, unfit) {
+            (true, true) => Wish::Move,
+            (true, false) => Wish::Restart,
+            (false, true) if state != State::Failed => Wish::Move,
+            (false, _) => Wish::Keep,
+        }
     }
 
     fn change(&mut self, task: usize, after: Option<Placement>) {
@@ -323,12 +327,13 @@ impl<'a> Planner<'a> {
         true
     }
 
-    /// Finds workers; tasks with the least choice first.
+    /// Finds workers: first for tasks with the least choice, then for those that had one.
     fn house(&mut self) {
         let mut homeless = std::mem::take(&mut self.homeless);
         homeless.sort_by_key(|homeless| {
             let connector = self.tasks[homeless.task].connector;
-            (self.fleet.choice(self.class(connector)), connector)
+            let is_new = self.tasks[homeless.task].after.as_ref().is_none_or(|placement| placement.worker.is_none());
+            (self.fleet.choice(self.class(connector)), is_new, connector)
         });
         let mut own: HashMap<usize, u32> = HashMap::new();
         let mut of = None;
@@ -344,7 +349,12 @@ impl<'a> Planner<'a> {
                     *own.entry(number).or_default() += 1;
                     self.settle(&homeless, number);
                 }
-                None => self.leave_homeless(&homeless),
+                None => {
+                    self.leave_homeless(&homeless);
+                    if homeless.state == State::Unassigned {
+                        self.homeless.push(homeless);
+                    }
+                }
             }
         }
     }
@@ -387,7 +397,7 @@ impl<'a> Planner<'a> {
     /// Nobody can take it now.
     fn leave_homeless(&mut self, homeless: &Homeless) {
         let Some(before) = self.tasks[homeless.task].after.clone() else { return };
-        if homeless.state == State::Stopped {
+        if matches!(homeless.state, State::Stopped | State::Fenced | State::Failed) {
             self.change(homeless.task, Some(Placement { worker: None, revoking: false, ..before }));
             return;
         }

@@ -51,13 +51,14 @@ fn relieve(planner: &mut Planner<'_>, tasks: std::ops::Range<usize>, moved: &mut
     let Some(placement) = task.after.as_mut() else { return false };
     if task.fate == Fate::Placed {
         placement.worker = Some(name);
+        planner.fleet.remove(from);
     } else {
         placement.revoking = true;
         task.fate = Fate::Changes;
         *moved = true;
+        planner.fleet.announce_leave(from);
     }
     // Where it is expected to go, so that the next one goes elsewhere.
-    planner.fleet.remove(from);
     planner.fleet.add(to);
     true
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::lifecycle::State;
 use super::plan::{self, Now};
 use super::snapshot::{Connector, Snapshot};
 use crate::model::{
@@ -137,15 +138,26 @@ impl World {
     /// Plans and carries out; a second plan must then be empty. Answers how many keys changed.
     pub(super) fn reconcile(&mut self, settled: bool) -> usize {
         let now = Now { ms: self.now_ms, epoch: EPOCH, settled, calm: true };
+        let draining = self.somebody_drains();
         let first = plan::plan(&self.snapshot, now);
         for commit in first.commits(&Guard::Created { key: keys::LEADER.to_owned(), revision: 1 }) {
             self.commit(commit);
         }
         let second = plan::plan(&self.snapshot, Now { calm: first.changes.is_empty(), ..now });
-        assert_eq!(second.changes, [], "after {:#?}", first.changes);
+        // Once a draining worker's tasks are elsewhere nothing says any more that it drains, until it is gone.
+        assert!(draining || second.changes.is_empty(), "{:#?} after {:#?}", second.changes, first.changes);
         let listing = Listing { entries: self.entries.values().cloned().collect(), revision: self.revision };
         assert_eq!(Snapshot::from_listing(&listing), self.snapshot);
         first.changes.len()
+    }
+
+    fn somebody_drains(&self) -> bool {
+        self.snapshot.connectors.values().any(|connector| {
+            connector.placements.iter().any(|(index, placement)| {
+                let status = connector.statuses.get(index).map(|status| &status.value);
+                State::of(&placement.value, status) == State::Ended
+            })
+        })
     }
 
     fn commit(&mut self, commit: Commit) {
