@@ -196,6 +196,7 @@ fn foundations(
     tasks.spawn(reconcile::run(Arc::clone(&store), election.leadership(), times, shutdown.clone()));
     tasks.spawn(election.wait());
     tasks.spawn(mirror.run(Arc::clone(&store), shutdown.clone()));
+    tasks.spawn(dispatch::run_census(Arc::clone(&shared), shutdown.clone()));
     tasks.spawn(dispatch::run_planner(Arc::clone(&shared), shutdown.clone()));
     tasks.spawn(dispatch::run_statuses(store, queue, Arc::clone(&shared.metrics), shutdown.clone()));
     shared

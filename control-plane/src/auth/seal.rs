@@ -179,7 +179,7 @@ mod tests {
         let config = Flat::from([
             ("connection.password".to_owned(), "hunter2".to_owned()),
             ("topics".to_owned(), "a".to_owned()),
-            ("smuggled".to_owned(), foreign.clone()),
+            ("smuggled".to_owned(), foreign),
         ]);
         let sealed = sealer.seal_config(&id("x"), &config, |key, _| key.contains("password")).unwrap();
         assert_eq!(sealed["topics"], "a");

@@ -4,8 +4,10 @@
 //! * [`Mirror`]: what the store holds that sessions need, kept up to date by one watch per replica.
 //! * [`Sessions`]: the sessions of this replica; questions are asked through it.
 //! * `stream`: one session; `lease`: its life in the store; `specs`: from references to tasks with their configuration;
-//!   `outgoing`: full assignments and deltas; `statuses`: from reports to the store; `planner`: task sets of sources.
+//!   `outgoing`: full assignments and deltas; `statuses`: from reports to the store; `planner`: task sets of sources;
+//!   `census`: counts for the metrics.
 
+mod census;
 mod lease;
 mod mirror;
 mod outgoing;
@@ -17,6 +19,7 @@ mod stream;
 
 use std::sync::Arc;
 
+pub(crate) use census::run as run_census;
 pub use mirror::Mirror;
 pub(crate) use planner::run as run_planner;
 pub(crate) use sessions::{AskError, Question, Sessions};

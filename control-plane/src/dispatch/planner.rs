@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(next_set(Some(&set), changed, Ok(tasks(&["a"]))).unwrap().revision, 2);
         let failure = || Err(PlanFailure { message: "no".into(), kind: "bad-config".into() });
         let failed = next_set(Some(&set), changed, failure()).unwrap();
-        assert_eq!(failed, TaskSet { error: Some("no".into()), ..set.clone() });
+        assert_eq!(failed, TaskSet { error: Some("no".into()), ..set });
         assert_eq!(next_set(Some(&failed), changed, failure()), None);
         assert_eq!(next_set(None, first, failure()).unwrap().tasks, tasks(&[]));
     }

@@ -181,7 +181,7 @@ fn connector_state(facts: &Facts, around: &Surroundings<'_>) -> (State, String) 
     }
     let class = definition.class();
     let offers = |worker: &&Worker| worker.classes.iter().any(|c| c == class || around.names.contains(c.as_str()));
-    if !around.workers.values().any(|worker| offers(worker)) {
+    if !around.workers.values().any(offers) {
         return (State::Unassigned, format!("no live worker offers {class}; it starts as soon as one does"));
     }
     let asked = definition.restarts.get(&RestartScope::Connector).copied().unwrap_or_default();

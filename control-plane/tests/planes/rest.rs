@@ -91,6 +91,94 @@ async fn restarts_raise_the_generation() {
     plane.end().await;
 }
 
+/// Method, path, body, status, part of the message.
+const REFUSED: &[(&str, &str, Option<&str>, u16, &str)] = &[
+    ("GET", "/nope", None, 404, "HTTP 404 Not Found"),
+    ("GET", "/connectors/nope", None, 404, "Connector nope not found"),
+    ("GET", "/connectors/nope/status", None, 404, "No status found for connector nope"),
+    ("GET", "/connectors/f1/tasks/7/status", None, 404, "No status found for task f1-7"),
+    ("GET", "/connectors/f1/tasks/abc/status", None, 404, "HTTP 404 Not Found"),
+    ("POST", "/connectors/f1/tasks/7/restart", None, 404, "Unknown task: f1-7"),
+    ("POST", "/connectors/nope/restart", None, 404, "Unknown connector: nope"),
+    ("PUT", "/connectors/nope/pause", None, 404, "Unknown connector nope"),
+    ("DELETE", "/connectors/nope", None, 404, "Connector nope not found"),
+    ("PATCH", "/connectors/nope/config", Some("{}"), 404, "Connector nope not found"),
+    ("PATCH", "/connectors", None, 405, "HTTP 405 Method Not Allowed"),
+    ("POST", "/connectors", None, 500, "no body"),
+    ("POST", "/connectors", Some("{\"name\":"), 500, "not JSON"),
+    ("POST", "/connectors", Some("[1]"), 500, "an array"),
+    ("POST", "/connectors", Some(r#"{"name":"x"}"#), 500, "config"),
+    ("POST", "/connectors", Some(r#"{"name":"x","extra":1,"config":{}}"#), 500, "Unrecognized field \"extra\""),
+    ("POST", "/connectors", Some(r#"{"name":"x","config":{}}"#), 400, "contains no connector type"),
+    (
+        "POST",
+        "/connectors",
+        Some(r#"{"name":"x","config":{"connector.class":"Nope"}}"#),
+        400,
+        "available connectors are: PluginDesc{",
+    ),
+    (
+        "POST",
+        "/connectors",
+        Some(r#"{"name":"x","config":{"connector.class":"FileStreamSink"}}"#),
+        400,
+        "Missing required configuration \"topics\" which has no default value.",
+    ),
+    (
+        "POST",
+        "/connectors",
+        Some(r#"{"config":{"connector.class":"FileStreamSink","topics":"a"}}"#),
+        400,
+        "String may not be empty",
+    ),
+    (
+        "POST",
+        "/connectors",
+        Some(r#"{"name":"x","config":{"connector.class":"FileStreamSink","topics":"a","tasks.max":"many"}}"#),
+        400,
+        "Invalid value many for configuration tasks.max: Not a number of type INT",
+    ),
+    (
+        "POST",
+        "/connectors",
+        Some(r#"{"name":"x","config":{"connector.class":"FileStreamSink","topics":"a","n":null}}"#),
+        400,
+        "Null value can not be supplied",
+    ),
+    (
+        "POST",
+        "/connectors",
+        Some(r#"{"name":"x","config":{"connector.class":"FileStreamSink","topics":"a","name":"y"}}"#),
+        400,
+        "Connector name configuration (y) doesn't match connector name in the URL (x)",
+    ),
+    (
+        "POST",
+        "/connectors",
+        Some(r#"{"name":"x","config":{"connector.class":"FileStreamSink","topics":"a","file":"/bad"}}"#),
+        400,
+        "/bad cannot be written to",
+    ),
+    ("PUT", "/connectors/f1/config", None, 500, "no body"),
+    ("PUT", "/connectors/f1/config", Some(r#"{"connector.class":"FileStreamSink","name":"z"}"#), 400, "doesn't match"),
+    ("GET", "/connector-plugins/Nope/config", None, 404, "Unknown plugin Nope."),
+    (
+        "PUT",
+        "/connector-plugins/FileStreamSink/config/validate",
+        Some(r#"{"connector.class":"FileStreamSource"}"#),
+        400,
+        "Included connector type FileStreamSource does not match request type FileStreamSink",
+    ),
+    (
+        "PUT",
+        "/connector-plugins/Nope/config/validate",
+        Some(r#"{"connector.class":"Nope"}"#),
+        500,
+        "Failed to find any class",
+    ),
+    ("GET", "/tenants/nobody/connectors", None, 404, "Tenant nobody not found"),
+];
+
 #[tokio::test]
 async fn what_is_wrong_is_said_as_connect_says_it() {
     let plane = Plane::start().await;
@@ -101,93 +189,7 @@ async fn what_is_wrong_is_said_as_connect_says_it() {
     plane.until("/connector-plugins", |plugins| plugins[0].is_object()).await;
     plane.create("f1", r#"{"connector.class":"FileStreamSink","topics":"a"}"#).await;
     plane.until("/connectors/f1/status", |s| task_state(s, 0) == "RUNNING").await;
-    let missing = "Missing required configuration \"topics\" which has no default value.";
-    for (method, path, body, status, part) in [
-        ("GET", "/nope", None, 404, "HTTP 404 Not Found"),
-        ("GET", "/connectors/nope", None, 404, "Connector nope not found"),
-        ("GET", "/connectors/nope/status", None, 404, "No status found for connector nope"),
-        ("GET", "/connectors/f1/tasks/7/status", None, 404, "No status found for task f1-7"),
-        ("GET", "/connectors/f1/tasks/abc/status", None, 404, "HTTP 404 Not Found"),
-        ("POST", "/connectors/f1/tasks/7/restart", None, 404, "Unknown task: f1-7"),
-        ("POST", "/connectors/nope/restart", None, 404, "Unknown connector: nope"),
-        ("PUT", "/connectors/nope/pause", None, 404, "Unknown connector nope"),
-        ("DELETE", "/connectors/nope", None, 404, "Connector nope not found"),
-        ("PATCH", "/connectors/nope/config", Some("{}"), 404, "Connector nope not found"),
-        ("PATCH", "/connectors", None, 405, "HTTP 405 Method Not Allowed"),
-        ("POST", "/connectors", None, 500, "no body"),
-        ("POST", "/connectors", Some("{\"name\":"), 500, "not JSON"),
-        ("POST", "/connectors", Some("[1]"), 500, "an array"),
-        ("POST", "/connectors", Some(r#"{"name":"x"}"#), 500, "config"),
-        ("POST", "/connectors", Some(r#"{"name":"x","extra":1,"config":{}}"#), 500, "Unrecognized field \"extra\""),
-        ("POST", "/connectors", Some(r#"{"name":"x","config":{}}"#), 400, "contains no connector type"),
-        (
-            "POST",
-            "/connectors",
-            Some(r#"{"name":"x","config":{"connector.class":"Nope"}}"#),
-            400,
-            "available connectors are: PluginDesc{",
-        ),
-        ("POST", "/connectors", Some(r#"{"name":"x","config":{"connector.class":"FileStreamSink"}}"#), 400, missing),
-        (
-            "POST",
-            "/connectors",
-            Some(r#"{"config":{"connector.class":"FileStreamSink","topics":"a"}}"#),
-            400,
-            "String may not be empty",
-        ),
-        (
-            "POST",
-            "/connectors",
-            Some(r#"{"name":"x","config":{"connector.class":"FileStreamSink","topics":"a","tasks.max":"many"}}"#),
-            400,
-            "Invalid value many for configuration tasks.max: Not a number of type INT",
-        ),
-        (
-            "POST",
-            "/connectors",
-            Some(r#"{"name":"x","config":{"connector.class":"FileStreamSink","topics":"a","n":null}}"#),
-            400,
-            "Null value can not be supplied",
-        ),
-        (
-            "POST",
-            "/connectors",
-            Some(r#"{"name":"x","config":{"connector.class":"FileStreamSink","topics":"a","name":"y"}}"#),
-            400,
-            "Connector name configuration (y) doesn't match connector name in the URL (x)",
-        ),
-        (
-            "POST",
-            "/connectors",
-            Some(r#"{"name":"x","config":{"connector.class":"FileStreamSink","topics":"a","file":"/bad"}}"#),
-            400,
-            "/bad cannot be written to",
-        ),
-        ("PUT", "/connectors/f1/config", None, 500, "no body"),
-        (
-            "PUT",
-            "/connectors/f1/config",
-            Some(r#"{"connector.class":"FileStreamSink","name":"z"}"#),
-            400,
-            "doesn't match",
-        ),
-        ("GET", "/connector-plugins/Nope/config", None, 404, "Unknown plugin Nope."),
-        (
-            "PUT",
-            "/connector-plugins/FileStreamSink/config/validate",
-            Some(r#"{"connector.class":"FileStreamSource"}"#),
-            400,
-            "Included connector type FileStreamSource does not match request type FileStreamSink",
-        ),
-        (
-            "PUT",
-            "/connector-plugins/Nope/config/validate",
-            Some(r#"{"connector.class":"Nope"}"#),
-            500,
-            "Failed to find any class",
-        ),
-        ("GET", "/tenants/nobody/connectors", None, 404, "Tenant nobody not found"),
-    ] {
+    for (method, path, body, status, part) in REFUSED.iter().copied() {
         let (got, answer) = plane.call(method, path, body).await;
         assert_eq!(got, status, "{method} {path} {body:?}: {answer}");
         assert_eq!(answer["error_code"], json!(status));

@@ -127,3 +127,31 @@ async fn reports_keep_the_worker_listed() {
     }
     panic!("a worker that left is still listed");
 }
+
+#[tokio::test]
+async fn a_session_outlives_trouble_with_the_store() {
+    let plane = Plane::start().await;
+    let worker = FakeWorker::connect(&plane, "w1", "a").await;
+    plane.until("/connector-plugins", |plugins| plugins[0].is_object()).await;
+    plane.create("c", CONFIG).await;
+    plane.until("/connectors/c/status", |s| task_state(s, 0) == "RUNNING").await;
+    let generation = || worker.tasks.lock().unwrap().values().next().map(|spec| spec.generation);
+    let before = generation();
+    let acks = || *worker.acks.lock().unwrap();
+
+    plane.store.away(true);
+    assert_eq!(plane.call("GET", "/connectors", None).await.0, 503);
+    // One prolongation may have been under way.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let while_away = acks();
+    // Longer than any lease: the worker's entry is gone when the store comes back.
+    tokio::time::sleep(Duration::from_millis(2000)).await;
+    assert_eq!(acks(), while_away, "a report was acknowledged although the lease could not be prolonged");
+    assert_eq!(generation(), before);
+
+    plane.store.away(false);
+    plane.until("/connectors/c/status", |s| task_state(s, 0) == "RUNNING" && acks() > while_away).await;
+    assert!(plane.store.get(&keys::worker("w1")).await.unwrap().is_some());
+    assert_eq!(generation(), before, "the worker keeps its task as it is");
+    plane.end().await;
+}

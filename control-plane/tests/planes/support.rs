@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use millrace_control_plane::store::Store;
-use millrace_control_plane::store::memory::MemoryStore;
 use millrace_control_plane::{ControlPlane, ControlPlaneConfig, Times};
 use millrace_proto::internal::v1::session_request::Message as Up;
 use millrace_proto::internal::v1::session_response::Message as Down;
@@ -22,12 +21,14 @@ use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
 
+use crate::flaky::Flaky;
+
 pub(crate) const TOKEN: &str = "let-me-work";
 pub(crate) const SINK: &str = "org.apache.kafka.connect.file.FileStreamSinkConnector";
 
 pub(crate) struct Plane {
     pub(crate) control: ControlPlane,
-    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) store: Arc<Flaky>,
     pub(crate) shutdown: CancellationToken,
     http: reqwest::Client,
 }
@@ -53,7 +54,7 @@ impl Plane {
     }
 
     pub(crate) async fn start_with(config: ControlPlaneConfig) -> Self {
-        let store = Arc::new(MemoryStore::new());
+        let store = Arc::new(Flaky::default());
         let shutdown = CancellationToken::new();
         let control = ControlPlane::start(config, store.clone(), shutdown.clone()).await.unwrap();
         Self { control, store, shutdown, http: reqwest::Client::new() }

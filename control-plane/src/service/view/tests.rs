@@ -113,7 +113,7 @@ fn states_of_a_connector() {
     let view = seen(&asked, true);
     assert_eq!((view.state, view.tasks[0].state), (State::Restarting, State::Restarting));
 
-    let mut failed = running.clone();
+    let mut failed = running;
     failed.plan.as_mut().unwrap().error = Some("no such collection".into());
     let view = seen(&failed, true);
     assert_eq!((view.state, view.trace.as_str()), (State::Failed, "no such collection"));
