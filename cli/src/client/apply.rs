@@ -83,54 +83,57 @@ fn wanted(file: &ConnectorFile) -> Wanted {
 
 /// Creates the connector or replaces its configuration; an existing one keeps its target state, as in Kafka Connect.
 pub(crate) async fn apply_one(api: &Api, file: &ConnectorFile) -> Result<Applied, Failure> {
+    let refused = |verb: &str, status: &tonic::Status| {
+        api.failure(format!("cannot {verb} connector {} ({})", file.name, file.origin), status)
+    };
+    let name = api.name_of(&file.name);
+    // Looked up first: a `***` in the file means something only for a connector that exists.
+    match api.connectors().get_connector(within(v1::GetConnectorRequest { name })).await {
+        Ok(found) => {
+            let before = found.into_inner().connector.unwrap_or_default();
+            update_one(api, file, &before).await?.map_err(|status| refused("update", &status))
+        }
+        Err(status) if status.code() == Code::NotFound => {
+            create_one(api, file).await.map_err(|status| refused("create", &status))
+        }
+        Err(status) => Err(refused("look for", &status)),
+    }
+}
+
+async fn create_one(api: &Api, file: &ConnectorFile) -> Result<Applied, tonic::Status> {
     let initial_state = match wanted(file) {
         Wanted::Running => v1::TargetState::Running,
         Wanted::Paused => v1::TargetState::Paused,
         Wanted::Stopped => v1::TargetState::Stopped,
     };
-    let config: std::collections::HashMap<_, _> = file.config.clone().into_iter().collect();
     let create = v1::CreateConnectorRequest {
         parent: api.parent(),
         connector_id: file.name.clone(),
-        config: config.clone(),
+        config: file.config.clone().into_iter().collect(),
         initial_state: initial_state.into(),
         validate_only: false,
     };
-    let refused = |verb: &str, status: &tonic::Status| {
-        api.failure(format!("cannot {verb} connector {} ({})", file.name, file.origin), status)
-    };
-    match api.connectors().create_connector(within(create)).await {
-        Ok(answer) => {
-            let warnings = answer.into_inner().warnings;
-            return Ok(Applied { word: "created", warnings, wanted: wanted(file), before: Outdated::new() });
-        }
-        Err(status) if status.code() == Code::AlreadyExists => {}
-        Err(status) => return Err(refused("create", &status)),
-    }
-    update_one(api, file, config).await.map_err(|error| match error {
-        UpdateError::Refused(status) => refused("update", &status),
-        UpdateError::Failed(failure) => failure,
-    })
+    let warnings = api.connectors().create_connector(within(create)).await?.into_inner().warnings;
+    Ok(Applied { word: "created", warnings, wanted: wanted(file), before: Outdated::new() })
 }
 
-enum UpdateError {
-    Refused(tonic::Status),
-    Failed(Failure),
-}
-
+/// Ok(Err) is the server's refusal.
 async fn update_one(
     api: &Api,
     file: &ConnectorFile,
-    config: std::collections::HashMap<String, String>,
-) -> Result<Applied, UpdateError> {
-    let before = api.get(&file.name).await.map_err(UpdateError::Failed)?;
-    let tasks = api.status(&file.name).await.map_err(UpdateError::Failed)?;
+    before: &v1::Connector,
+) -> Result<Result<Applied, tonic::Status>, Failure> {
+    let tasks = api.status(&file.name).await?;
+    let config = file.config.clone().into_iter().collect();
     let update = v1::UpdateConnectorRequest {
         connector: Some(v1::Connector { name: api.name_of(&file.name), config, ..v1::Connector::default() }),
         update_mask: None,
         allow_missing: true,
     };
-    let answer = api.connectors().update_connector(within(update)).await.map_err(UpdateError::Refused)?.into_inner();
+    let answer = match api.connectors().update_connector(within(update)).await {
+        Ok(answer) => answer.into_inner(),
+        Err(status) => return Ok(Err(status)),
+    };
     let after = answer.connector.unwrap_or_default();
     let unchanged = after.config == before.config;
     // Of a secret only `***` is seen, so that whether a new one is really new remains the server's knowledge.
@@ -140,7 +143,7 @@ async fn update_one(
         v1::TargetState::Stopped => Wanted::Stopped,
         v1::TargetState::Running | v1::TargetState::Unspecified => Wanted::Running,
     };
-    Ok(Applied {
+    Ok(Ok(Applied {
         word: match (unchanged, unseen) {
             (false, _) => "updated",
             (true, true) => "configured",
@@ -149,7 +152,7 @@ async fn update_one(
         warnings: answer.warnings,
         wanted,
         before: if unchanged { Outdated::new() } else { outdated(&tasks, |_| true) },
-    })
+    }))
 }
 
 /// `millrace validate`

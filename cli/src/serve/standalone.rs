@@ -113,12 +113,10 @@ impl Both {
         Ok(Self { plane, worker, plane_shutdown, api_token })
     }
 
-    /// Creates or updates the connectors, through the same API as everybody else.
+    /// Waits until the worker has announced its classes, then creates or updates the connectors, through the same API as
+    /// everybody else.
     async fn apply(&self, connectors: &[ConnectorFile]) -> Result<(), Failure> {
         let Some(address) = self.plane.grpc_address() else { return Ok(()) };
-        if connectors.is_empty() {
-            return Ok(());
-        }
         let api = Api::connect(&ClientArgs {
             server: format!("http://{}", reachable(address)),
             tenant: millrace_control_plane::model::DEFAULT_TENANT.to_owned(),

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// Three times what is promised, as all limits in tests.
-pub const READY_WITHIN: Duration = Duration::from_secs(3);
+pub(crate) const READY_WITHIN: Duration = Duration::from_secs(3);
 
 /// The binary, without any settings of the environment the tests run in.
-pub fn millrace() -> Command {
+pub(crate) fn millrace() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_millrace"));
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
@@ -26,23 +26,23 @@ pub fn millrace() -> Command {
 }
 
 /// Runs a command to its end.
-pub fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     millrace().args(arguments).stdin(Stdio::null()).output().expect("the binary runs")
 }
 
 /// A running `millrace standalone`; killed when dropped.
-pub struct Standalone {
+pub(crate) struct Standalone {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
-    pub rest: String,
-    pub grpc: String,
-    pub metrics: String,
-    pub ready_after: Duration,
+    pub(crate) rest: String,
+    pub(crate) grpc: String,
+    pub(crate) metrics: String,
+    pub(crate) ready_after: Duration,
 }
 
 impl Standalone {
     /// Starts it in a folder and waits until it says that it is ready.
-    pub fn start(directory: &Path, more: &[&str]) -> Self {
+    pub(crate) fn start(directory: &Path, more: &[&str]) -> Self {
         let data_dir = directory.join("data");
         let started = Instant::now();
         let mut child = millrace()
@@ -81,7 +81,7 @@ impl Standalone {
     }
 
     /// Waits for a log line with this message.
-    pub fn wait_for_line(&mut self, message: &str, timeout: Duration) -> Value {
+    pub(crate) fn wait_for_line(&mut self, message: &str, timeout: Duration) -> Value {
         let until = Instant::now() + timeout;
         loop {
             let lines = self.log();
@@ -98,18 +98,18 @@ impl Standalone {
     }
 
     /// All log lines so far.
-    pub fn log(&self) -> Vec<String> {
+    pub(crate) fn log(&self) -> Vec<String> {
         self.lines.lock().expect("no panic while held").clone()
     }
 
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         let status = Command::new("kill").args(["-s", name, &pid]).status().expect("kill runs");
         assert!(status.success());
     }
 
     /// Waits for the end.
-    pub fn wait(&mut self, timeout: Duration) -> ExitStatus {
+    pub(crate) fn wait(&mut self, timeout: Duration) -> ExitStatus {
         let until = Instant::now() + timeout;
         loop {
             if let Some(status) = self.child.try_wait().expect("a child") {

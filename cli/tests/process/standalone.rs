@@ -73,8 +73,25 @@ async fn the_client_commands_work_against_it_and_definitions_survive() {
     assert_eq!(code, Some(0), "{err}");
     let shown: Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!((&shown["name"], &shown["config"]["topics"]), (&Value::from("copy"), &Value::from("lines")));
+    let again = directory.path().join("again.json");
+    std::fs::write(&again, shown.to_string()).expect("written");
+    let (code, out, err) = client(&grpc, &["apply", "-f", again.to_str().expect("UTF-8")]);
+    assert_eq!((code, out.as_str()), (Some(0), "connector copy unchanged\n"), "{err}");
     let (code, out, err) = client(&grpc, &["get", "plugins"]);
     assert!(code == Some(0) && out.contains("mongodb-sink"), "{out}{err}");
+    let secretive = directory.path().join("secretive.properties");
+    let text = "name=secretive\nconnector.class=mongodb-sink\ntopics=a\nconnection.uri=mongodb://u:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=100\n\
+                database=d\nmillrace.check.on.create=false\n";
+    std::fs::write(&secretive, text).expect("written");
+    let (code, _, err) = client(&grpc, &["apply", "-f", secretive.to_str().expect("UTF-8")]);
+    assert_eq!(code, Some(0), "{err}");
+    let (_, out, err) = client(&grpc, &["get", "connector", "secretive", "-o", "json"]);
+    assert!(out.contains("***") && !format!("{out}{err}").contains("hunter2"), "{out}{err}");
+    std::fs::write(&again, out).expect("written");
+    let (code, out, err) = client(&grpc, &["apply", "-f", again.to_str().expect("UTF-8")]);
+    assert_eq!((code, out.as_str()), (Some(0), "connector secretive unchanged\n"), "{err}");
+    let (code, _, err) = client(&grpc, &["delete", "secretive", "--wait"]);
+    assert_eq!(code, Some(0), "{err}");
     let (code, out, err) = client(&grpc, &["describe", "connector", "copy"]);
     assert!(code == Some(0) && out.contains("topics = lines"), "{out}{err}");
     let (code, _, err) = client(&grpc, &["pause", "none"]);
