@@ -59,7 +59,9 @@ impl Service {
         mut config: Flat,
         old: Option<&Flat>,
     ) -> Result<(Arc<Plugin>, Result<Flat, Vec<Problem>>), ServiceError> {
-        config.entry("name".to_owned()).or_insert_with(|| id.connector.clone());
+        if !id.connector.is_empty() {
+            config.entry("name".to_owned()).or_insert_with(|| id.connector.clone());
+        }
         let Some(class) = config.get("connector.class").map(|class| class.trim()).filter(|class| !class.is_empty())
         else {
             return Err(ServiceError::BadRequest(format!(
