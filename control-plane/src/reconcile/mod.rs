@@ -3,6 +3,7 @@
 
 pub mod change;
 pub mod lifecycle;
+mod output;
 pub mod place;
 pub mod plan;
 mod rebalance;
