@@ -162,7 +162,7 @@ impl Cluster {
         &mut self.control_planes[n].process
     }
 
-    /// Which control plane leads, by the leader's key in etcd.
+    /// Which control plane leads: the leader's key in etcd holds the name that the replica wrote into its log.
     ///
     /// # Panics
     /// When none does for long.
@@ -175,7 +175,7 @@ impl Cluster {
             let leader = answer.kvs().first().and_then(|kv| kv.value_str().ok()).unwrap_or_default().to_owned();
             self.control_planes
                 .iter()
-                .position(|control| leader.contains(&control.grpc))
+                .position(|control| control.process.log().contains(&format!("replica=\"{leader}\"")))
                 .ok_or_else(|| format!("the leader's key holds {leader:?}"))
         })
         .await

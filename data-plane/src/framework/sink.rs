@@ -13,9 +13,8 @@ use crate::kafka::client::ClientKind;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct SinkSettings {
     /// Globally unique name to use for this connector.
-    #[serde(default)]
     #[schemars(extend("x-group" = "Common", "x-importance" = "high"))]
-    pub name: Option<String>,
+    pub name: String,
     /// Name or alias of the class for this connector, such as `mongodb-sink` or
     /// `com.mongodb.kafka.connect.MongoSinkConnector`.
     #[serde(rename = "connector.class")]

@@ -12,9 +12,8 @@ use crate::kafka::client::ClientKind;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct SourceSettings {
     /// Globally unique name to use for this connector.
-    #[serde(default)]
     #[schemars(extend("x-group" = "Common", "x-importance" = "high"))]
-    pub name: Option<String>,
+    pub name: String,
     /// Name or alias of the class for this connector, such as `file-source`.
     #[serde(rename = "connector.class")]
     #[schemars(extend("x-group" = "Common", "x-importance" = "high", "x-class" = true))]
