@@ -1,5 +1,5 @@
 //! What the store holds, as far as sessions and validation need it: one list and one watch per replica, parsed once.
-//! Statuses and placements are not kept; whoever needs them reads them.
+//! Statuses and placements are not kept, except which tasks are to stop; whoever needs the others reads them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -10,7 +10,9 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::model::{Assignment, ConnectorId, Definition, Plugin, TaskSet, Tenant, Worker};
+use crate::model::{
+    Assignment, ConnectorId, Definition, Generation, Placement, Plugin, TaskId, TaskSet, Tenant, Worker,
+};
 use crate::service::catalogue::Catalogue;
 use crate::store::keys::{self, Key};
 use crate::store::{Entry, Event, Store, StoreError};
@@ -30,6 +32,10 @@ struct State {
     plans: HashMap<ConnectorId, Versioned<TaskSet>>,
     tenants: HashMap<String, Arc<Tenant>>,
     assignments: HashMap<String, Arc<Assignment>>,
+    /// Tasks that a worker is to stop and has not confirmed
+    revoking: HashMap<String, BTreeMap<TaskId, Generation>>,
+    /// The workers of those tasks
+    revoked: HashMap<TaskId, String>,
     workers: BTreeMap<String, Versioned<Worker>>,
     plugins: BTreeMap<(String, String), Arc<Plugin>>,
     catalogue: Arc<Catalogue>,
@@ -82,6 +88,11 @@ impl Mirror {
 
     pub(crate) fn assignment(&self, worker: &str) -> Option<Arc<Assignment>> {
         self.read().assignments.get(worker).cloned()
+    }
+
+    /// The tasks that the worker is to stop, with their generations.
+    pub(crate) fn revoking(&self, worker: &str) -> BTreeMap<TaskId, Generation> {
+        self.read().revoking.get(worker).cloned().unwrap_or_default()
     }
 
     pub(crate) fn worker(&self, id: &str) -> Option<Versioned<Worker>> {
@@ -240,7 +251,27 @@ impl State {
                 self.catalogue = Arc::new(Catalogue::new(self.plugins.values().cloned()));
                 Affected::Workers(BTreeSet::new())
             }
-            Some(Key::Placement(_) | Key::Status(_) | Key::Leader) | None => Affected::Nobody,
+            Some(Key::Placement(id)) => {
+                self.placed(id, parse(entry));
+                Affected::Nobody
+            }
+            Some(Key::Status(_) | Key::Leader) | None => Affected::Nobody,
+        }
+    }
+
+    fn placed(&mut self, id: TaskId, placement: Option<Arc<Placement>>) {
+        if let Some(worker) = self.revoked.remove(&id)
+            && let Some(tasks) = self.revoking.get_mut(&worker)
+        {
+            tasks.remove(&id);
+            if tasks.is_empty() {
+                self.revoking.remove(&worker);
+            }
+        }
+        let Some(placement) = placement.filter(|placement| placement.revoking) else { return };
+        if let Some(worker) = &placement.worker {
+            self.revoking.entry(worker.clone()).or_default().insert(id.clone(), placement.generation);
+            self.revoked.insert(id, worker.clone());
         }
     }
 
@@ -271,7 +302,11 @@ impl State {
                 self.catalogue = Arc::new(Catalogue::new(self.plugins.values().cloned()));
                 Affected::Workers(BTreeSet::new())
             }
-            Some(Key::Placement(_) | Key::Status(_) | Key::Leader) | None => Affected::Nobody,
+            Some(Key::Placement(id)) => {
+                self.placed(id, None);
+                Affected::Nobody
+            }
+            Some(Key::Status(_) | Key::Leader) | None => Affected::Nobody,
         }
     }
 

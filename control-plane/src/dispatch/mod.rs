@@ -8,6 +8,7 @@
 //!   `census`: counts for the metrics.
 
 mod census;
+mod confirm;
 mod lease;
 mod mirror;
 mod outgoing;

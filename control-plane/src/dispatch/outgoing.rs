@@ -33,6 +33,11 @@ impl Outgoing {
         &self.sent
     }
 
+    /// The number of the last assignment sent; 0 when there was none.
+    pub(crate) fn revision(&self) -> i64 {
+        self.revision
+    }
+
     /// The worker refused: everything again.
     pub(crate) fn start_over(&mut self) {
         self.full = true;

@@ -26,11 +26,12 @@ use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::Shared;
+use super::confirm::Told;
 use super::lease::{self, Held};
 use super::outgoing::Outgoing;
 use super::sessions::{Answer, Asked, PlanFailure, Question};
 use super::specs::{self, Parts};
-use crate::model::{Plugin, TaskId, Worker};
+use crate::model::{Plugin, TaskId, TaskState, TaskStatus, Worker};
 use crate::service::{catalogue, tenant_settings};
 use crate::store::keys;
 use crate::store::{Commit, Guard, StoreError, Write};
@@ -76,6 +77,7 @@ struct Session {
     worker: Arc<Worker>,
     out: mpsc::Sender<Result<SessionResponse, Status>>,
     outgoing: Outgoing,
+    told: Told,
     held: Option<Held>,
     keeping: Option<Keeping>,
     /// The newest report
@@ -110,6 +112,7 @@ async fn run(
         worker: Arc::clone(&worker),
         out,
         outgoing: Outgoing::new(),
+        told: Told::default(),
         held: None,
         keeping: None,
         latest: None,
@@ -214,15 +217,40 @@ impl Session {
 
     fn report(&mut self, report: Report) {
         let now = wire::now_ms();
+        self.told.report(report.full);
         for status in report.statuses {
             match wire::from_status(status, &self.worker.id, &self.worker.address, now) {
-                Some((id, status)) => self.shared.statuses.submit(id, status),
+                Some((id, status)) => {
+                    self.told.status(&id, &status);
+                    self.shared.statuses.submit(id, status);
+                }
                 None => tracing::warn!(worker = self.worker.id, "a reported status is unreadable and is left out"),
             }
+        }
+        if self.outgoing.revision() > 0 && report.applied_revision == self.outgoing.revision() {
+            self.confirm_missing(now);
         }
         self.latest = Some(report.sequence);
         if self.keeping.is_none() {
             self.keep(Some(report.sequence));
+        }
+    }
+
+    /// Says of revoked tasks that the worker never had, or lost with its last process, that they have stopped.
+    fn confirm_missing(&self, now_ms: i64) {
+        let revoking = self.shared.mirror.revoking(&self.worker.id);
+        for (id, generation) in self.told.missing(&revoking, self.outgoing.sent()) {
+            let status = TaskStatus {
+                generation,
+                worker: self.worker.id.clone(),
+                address: self.worker.address.clone(),
+                state: TaskState::Stopped,
+                error_kind: String::new(),
+                trace: String::new(),
+                warnings: Vec::new(),
+                since_ms: now_ms,
+            };
+            self.shared.statuses.submit(id, status);
         }
     }
 

@@ -78,6 +78,34 @@ async fn tasks_move_when_a_worker_leaves_or_vanishes() {
     plane.end().await;
 }
 
+/// A process that was killed while a task of it was to stop: the next one never heard of the task, so the session confirms.
+#[tokio::test]
+async fn a_stop_that_no_process_can_confirm_is_confirmed() {
+    let plane = Plane::start().await;
+    let first = FakeWorker::connect(&plane, "w", "a").await;
+    plane.until("/connector-plugins", |plugins| plugins[0].is_object()).await;
+    plane.create("c", CONFIG).await;
+    plane.until("/connectors/c/status", |s| task_state(s, 0) == "RUNNING").await;
+    first.vanish();
+    assert_eq!(plane.call("PUT", "/connectors/c/stop", None).await.0, 204);
+    let key = "/millrace/v1/tenants/default/connectors/c/task/0";
+    let placement = async || {
+        let entry = plane.store.get(key).await.unwrap().expect("placed");
+        serde_json::from_slice::<serde_json::Value>(&entry.value).unwrap()
+    };
+    let second = FakeWorker::connect(&plane, "w", "b").await;
+    for n in 0.. {
+        let placement = placement().await;
+        if placement["worker"].is_null() {
+            break;
+        }
+        assert!(n < 400, "still placed: {placement}");
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    second.leave().await;
+    plane.end().await;
+}
+
 #[tokio::test]
 async fn sources_are_planned_by_a_worker() {
     let plane = Plane::start().await;
