@@ -191,12 +191,14 @@ fn fewer_tasks_leave_nothing_behind() {
 fn restarts_asked_for() {
     let mut world = running();
     let before = world.placement("c", 1).clone();
-    world.change("c", |definition| drop(definition.restarts.insert(RestartScope::Task(1), 1)));
+    world.change("c", |definition| definition.restarts = [(RestartScope::Task(1), 1)].into());
     world.reconcile(true);
     let after = world.placement("c", 1).clone();
     assert_eq!((after.worker, after.generation.0, after.revoking), (before.worker, before.generation.0 + 1, false));
     let set = world.placement("c", 0).set_revision;
-    world.change("c", |definition| drop(definition.restarts.insert(RestartScope::Connector, 1)));
+    world.change("c", |definition| {
+        definition.restarts = [(RestartScope::Task(1), 1), (RestartScope::Connector, 1)].into()
+    });
     world.settle();
     assert_eq!(world.placement("c", 0).set_revision, set + 1);
     assert_eq!(world.places("c"), "a b");
@@ -211,7 +213,7 @@ fn a_failed_task_stays_until_it_is_restarted() {
     world.worker_dies("a");
     world.settle();
     assert_eq!(world.placement("c", 0), &before, "its reason is worth more than a try on another worker");
-    world.change("c", |definition| drop(definition.restarts.insert(RestartScope::Task(0), 1)));
+    world.change("c", |definition| definition.restarts = [(RestartScope::Task(0), 1)].into());
     world.settle();
     assert_eq!(world.places("c"), "b b");
 }
