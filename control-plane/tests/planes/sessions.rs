@@ -93,15 +93,18 @@ async fn a_stop_that_no_process_can_confirm_is_confirmed() {
         let entry = plane.store.get(key).await.unwrap().expect("placed");
         serde_json::from_slice::<serde_json::Value>(&entry.value).unwrap()
     };
-    let second = FakeWorker::connect(&plane, "w", "b").await;
-    for n in 0.. {
-        let placement = placement().await;
-        if placement["worker"].is_null() {
-            break;
+    let until = async |wanted: fn(&serde_json::Value) -> bool| {
+        for _ in 0..400 {
+            if wanted(&placement().await) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        assert!(n < 400, "still placed: {placement}");
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
+        panic!("not as wanted: {}", placement().await);
+    };
+    until(|placement| placement["revoking"] == true).await;
+    let second = FakeWorker::connect(&plane, "w", "b").await;
+    until(|placement| placement["worker"].is_null()).await;
     second.leave().await;
     plane.end().await;
 }
