@@ -106,15 +106,7 @@ impl ControlPlane {
             tasks.spawn(rest::serve(service, listener, shutdown.clone()));
         }
         let mirror = Arc::clone(&shared.mirror);
-        Ok(Self {
-            grpc: grpc_address,
-            sessions: sessions_address,
-            rest: rest_address,
-            local,
-            tasks,
-            mirror,
-            shutdown,
-        })
+        Ok(Self { grpc: grpc_address, sessions: sessions_address, rest: rest_address, local, tasks, mirror, shutdown })
     }
 
     /// Whether the store has been read once: until then APIs answer, but nothing is sent to workers.
@@ -211,8 +203,7 @@ fn serve_sessions(
     shutdown: &CancellationToken,
 ) {
     let sessions = TaskTracker::new();
-    let server =
-        SessionServer { shared: Arc::clone(shared), tasks: sessions.clone(), shutdown: shutdown.clone() };
+    let server = SessionServer { shared: Arc::clone(shared), tasks: sessions.clone(), shutdown: shutdown.clone() };
     let ended = shutdown.clone();
     let service = WorkerSessionServiceServer::new(server.clone());
     let incoming = ReceiverStream::new(local).map(Ok::<_, std::io::Error>);

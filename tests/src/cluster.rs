@@ -98,7 +98,14 @@ impl Cluster {
         let peer = format!("http://127.0.0.1:{}", self.etcd_peer_port);
         let mut command = Command::new("etcd");
         command
-            .args(["--data-dir", &self.file("etcd"), "--listen-client-urls", &client, "--advertise-client-urls", &client])
+            .args([
+                "--data-dir",
+                &self.file("etcd"),
+                "--listen-client-urls",
+                &client,
+                "--advertise-client-urls",
+                &client,
+            ])
             .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
             .args(["--initial-cluster", &format!("default={peer}"), "--unsafe-no-fsync"]);
         self.etcd = Some(Process::start("etcd", self.directory.path(), &mut command));

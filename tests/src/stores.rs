@@ -143,8 +143,9 @@ pub async fn elasticsearch_documents(index: &str) -> Result<Vec<(String, Value)>
         if hits.is_empty() {
             return Ok(documents);
         }
-        documents
-            .extend(hits.into_iter().map(|hit| (hit["_id"].as_str().unwrap_or_default().to_owned(), hit["_source"].clone())));
+        documents.extend(
+            hits.into_iter().map(|hit| (hit["_id"].as_str().unwrap_or_default().to_owned(), hit["_source"].clone())),
+        );
         let next = json!({"scroll": "1m", "scroll_id": page.body["_scroll_id"]}).to_string();
         page = rest.try_call("POST", "/_search/scroll", Some(next)).await?;
     }

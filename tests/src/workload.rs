@@ -44,7 +44,8 @@ impl Workload {
         let mut events = Vec::with_capacity(count);
         while events.len() < count {
             let n = self.random(self.keys);
-            let (sku, warehouse) = (format!("SKU-{:05}", n / 3), ["AMS", "BER", "LIS"][usize::try_from(n % 3).unwrap_or(0)]);
+            let (sku, warehouse) =
+                (format!("SKU-{:05}", n / 3), ["AMS", "BER", "LIS"][usize::try_from(n % 3).unwrap_or(0)]);
             for _ in 0..=self.random(4) {
                 events.push(self.event(&sku, warehouse));
             }
@@ -92,7 +93,9 @@ pub fn differences(expected: &State, found: &State, fields: &[&str]) -> Vec<Stri
             }
         }
     }
-    all.extend(found.keys().filter(|key| !expected.contains_key(*key)).map(|key| format!("{key:?} was removed, and is there")));
+    all.extend(
+        found.keys().filter(|key| !expected.contains_key(*key)).map(|key| format!("{key:?} was removed, and is there")),
+    );
     all
 }
 

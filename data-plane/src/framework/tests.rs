@@ -15,8 +15,11 @@ fn sink(pairs: &[(&str, &str)]) -> Findings {
 fn a_plain_sink_is_accepted_with_connects_defaults() {
     let findings = sink(&[("topics", "a, b"), ("tasks.max", "2")]);
     assert_eq!(findings.errors, []);
-    let settings: SinkSettings =
-        config::parse(&definition(ConnectorKind::Sink), &flat(&[("connector.class", "x"), ("topics", "a,b")])).unwrap();
+    let settings: SinkSettings = config::parse(
+        &definition(ConnectorKind::Sink),
+        &flat(&[("name", "n"), ("connector.class", "x"), ("topics", "a,b")]),
+    )
+    .unwrap();
     assert_eq!(settings.topics, ["a", "b"]);
     assert_eq!((settings.tasks_max, settings.lanes), (1, 4));
     assert_eq!(settings.tolerance, Tolerance::None);

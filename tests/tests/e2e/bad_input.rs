@@ -31,17 +31,21 @@ async fn refused(cluster: &Cluster, change: impl FnOnce(&mut Value), words: &[&s
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_configurations_are_refused_with_the_key_and_the_remedy() {
     let cluster = Cluster::start(1, 1).await;
-    refused(&cluster, |c| c["connector.class"] = json!("com.example.Nothing"), &["com.example.Nothing", "available"]).await;
+    refused(&cluster, |c| c["connector.class"] = json!("com.example.Nothing"), &["com.example.Nothing", "available"])
+        .await;
     refused(&cluster, |c| drop(c.as_object_mut().unwrap().remove("topics")), &["topics"]).await;
     refused(&cluster, |c| c["topics.regex"] = json!("a.*"), &["topics", "topics.regex"]).await;
     refused(&cluster, |c| c["tasks.max"] = json!("many"), &["tasks.max", "many"]).await;
     refused(&cluster, |c| c["connection.uri"] = json!("not a uri"), &["connection.uri"]).await;
     refused(&cluster, |c| c["millrace.lane"] = json!("4"), &["millrace.lane", "millrace.lanes"]).await;
-    refused(&cluster, |c| c["consumer.override.plugin.library.paths"] = json!("/tmp/x.so"), &[
-        "consumer.override.plugin.library.paths",
-    ])
+    refused(
+        &cluster,
+        |c| c["consumer.override.plugin.library.paths"] = json!("/tmp/x.so"),
+        &["consumer.override.plugin.library.paths"],
+    )
     .await;
-    refused(&cluster, |c| c["value.converter"] = json!("com.example.NoConverter"), &["value.converter", "NoConverter"]).await;
+    refused(&cluster, |c| c["value.converter"] = json!("com.example.NoConverter"), &["value.converter", "NoConverter"])
+        .await;
 
     // Wrong credentials: told at once, with the remedy, and without the password.
     let host = server("MONGODB_URI").replacen("mongodb://", "mongodb://nobody:hunter2-secret@", 1);

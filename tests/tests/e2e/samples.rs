@@ -65,7 +65,8 @@ async fn the_cassandra_sample_with_flat_keys_runs() {
     let keyspace =
         "CREATE KEYSPACE IF NOT EXISTS sales WITH replication = {'class':'SimpleStrategy','replication_factor':1}";
     session.query_unpaged(keyspace, ()).await.unwrap();
-    let table = "CREATE TABLE IF NOT EXISTS sales.orders (order_id text PRIMARY KEY, amount double, created_at timestamp)";
+    let table =
+        "CREATE TABLE IF NOT EXISTS sales.orders (order_id text PRIMARY KEY, amount double, created_at timestamp)";
     session.query_unpaged(table, ()).await.unwrap();
     topic("orders").await;
     let id = unique("order");
@@ -129,8 +130,7 @@ async fn the_elasticsearch_sample_runs() {
 async fn the_cassandra_sample_with_a_topic_mapping_runs_and_the_mapping_names_the_table() {
     let cluster = Cluster::start(1, 1).await;
     let session = cassandra().await;
-    let keyspace =
-        "CREATE KEYSPACE IF NOT EXISTS my_keyspace WITH replication = {'class':'SimpleStrategy','replication_factor':1}";
+    let keyspace = "CREATE KEYSPACE IF NOT EXISTS my_keyspace WITH replication = {'class':'SimpleStrategy','replication_factor':1}";
     session.query_unpaged(keyspace, ()).await.unwrap();
     let table = "CREATE TABLE IF NOT EXISTS my_keyspace.my_table (kafka_key text PRIMARY KEY, kafka_value text)";
     session.query_unpaged(table, ()).await.unwrap();

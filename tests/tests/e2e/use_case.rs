@@ -7,8 +7,8 @@ use std::time::Duration;
 use millrace_tests::cluster::Cluster;
 use millrace_tests::kafka::{create_topic, produce, wait_drained};
 use millrace_tests::stores::{
-    cassandra, cassandra_connector, cassandra_state, create_stock_table, elasticsearch_connector, elasticsearch_state, mongodb,
-    mongodb_connector, mongodb_state,
+    cassandra, cassandra_connector, cassandra_state, create_stock_table, elasticsearch_connector, elasticsearch_state,
+    mongodb, mongodb_connector, mongodb_state,
 };
 use millrace_tests::workload::{FIELDS, Workload, differences};
 use millrace_tests::{server, unique};

@@ -31,7 +31,10 @@ impl Scenario {
         let connector = unique("mongodb");
         cluster.rest().create(&connector, mongodb_connector(&topic, &topic, 2)).await;
         let status = cluster.rest().wait_state(&connector, "RUNNING", 2, LIMIT).await;
-        assert_ne!(status["tasks"][0]["worker_id"], status["tasks"][1]["worker_id"], "one task on each worker: {status}");
+        assert_ne!(
+            status["tasks"][0]["worker_id"], status["tasks"][1]["worker_id"],
+            "one task on each worker: {status}"
+        );
         let mut workload = Workload::new(7, 300);
         produce(&topic, &workload.take(2_000));
         let scenario = Self { cluster, topic, connector, workload };
@@ -59,7 +62,8 @@ impl Scenario {
         let started = Instant::now();
         eventually("all markers written", TAKEOVER, || async {
             let state = mongodb_state(&self.topic, "stock").await?;
-            let missing = (0..64).filter(|n| !state.contains_key(&(format!("marker-{n}"), self.connector.clone()))).count();
+            let missing =
+                (0..64).filter(|n| !state.contains_key(&(format!("marker-{n}"), self.connector.clone()))).count();
             if missing == 0 { Ok(()) } else { Err(format!("{missing} of 64 markers are missing")) }
         })
         .await;

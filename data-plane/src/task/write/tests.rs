@@ -76,7 +76,7 @@ fn writer(store: Arc<Fickle>, tolerance: &str) -> Writer {
         kind: millrace_sdk::ConnectorKind::Sink,
         tasks_total: 1,
         paused: false,
-        config: [("connector.class", "c"), ("topics", "t"), ("errors.tolerance", tolerance)]
+        config: [("name", "n"), ("connector.class", "c"), ("topics", "t"), ("errors.tolerance", tolerance)]
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .into(),
         task_config: BTreeMap::new(),
