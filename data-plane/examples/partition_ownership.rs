@@ -8,6 +8,9 @@
 //! At the end the alternative is tried by hand: partitions assigned from outside, and what a frozen reader's late commit
 //! does there.
 
+// Waiting is this program's work: the sleeps are in its main thread and in the producer's own.
+#![allow(clippy::disallowed_methods)]
+
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::process::{Child, Command, Stdio};

@@ -66,6 +66,27 @@ impl Sides {
     }
 }
 
+async fn plugins(sides: &Sides, config: &Value) {
+    sides.same("GET", "/connector-plugins", None).await;
+    let validate = "/connector-plugins/FileStreamSinkConnector/config/validate";
+    let (connect, millrace) = sides.both("PUT", validate, Some(&config.to_string())).await;
+    assert_eq!(connect.status, millrace.status, "{millrace:?}");
+    let first = |answer: &Answer| shape(&answer.body["configs"][0]); // `name`, which is missing
+    assert_eq!(first(&connect), first(&millrace));
+    assert_eq!(connect.body["configs"][0]["value"], millrace.body["configs"][0]["value"]);
+    assert_eq!(connect.body["error_count"], millrace.body["error_count"], "{}", millrace.body);
+}
+
+async fn refusals(sides: &Sides) {
+    sides.same("POST", "/connectors", Some("{not json")).await;
+    sides.same("POST", "/connectors", Some("{\"name\":\"x\"}")).await;
+    let unknown = json!({"name": "x", "config": {"connector.class": "com.example.Nothing"}}).to_string();
+    sides.same("POST", "/connectors", Some(&unknown)).await;
+    let other_name = json!({"name": "x", "config": {"name": "y", "connector.class": "FileStreamSink"}}).to_string();
+    sides.same("POST", "/connectors", Some(&other_name)).await;
+    sides.same("GET", "/no/such/path", None).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_commonest_calls_answer_as_kafka_connect_does() {
     let cluster = Cluster::start_with_file_connectors(1, 1).await;
@@ -123,22 +144,8 @@ async fn the_commonest_calls_answer_as_kafka_connect_does() {
         Ok(())
     })
     .await;
-    sides.same("GET", "/connector-plugins", None).await;
-    let validate = "/connector-plugins/FileStreamSinkConnector/config/validate";
-    let (connect, millrace) = sides.both("PUT", validate, Some(&config.to_string())).await;
-    assert_eq!(connect.status, millrace.status, "{millrace:?}");
-    let first = |answer: &Answer| shape(&answer.body["configs"][0]); // `name`, which is missing
-    assert_eq!(first(&connect), first(&millrace));
-    assert_eq!(connect.body["configs"][0]["value"], millrace.body["configs"][0]["value"]);
-    assert_eq!(connect.body["error_count"], millrace.body["error_count"], "{}", millrace.body);
-    // What is refused.
-    sides.same("POST", "/connectors", Some("{not json")).await;
-    sides.same("POST", "/connectors", Some("{\"name\":\"x\"}")).await;
-    let unknown = json!({"name": "x", "config": {"connector.class": "com.example.Nothing"}}).to_string();
-    sides.same("POST", "/connectors", Some(&unknown)).await;
-    let other_name = json!({"name": "x", "config": {"name": "y", "connector.class": "FileStreamSink"}}).to_string();
-    sides.same("POST", "/connectors", Some(&other_name)).await;
-    sides.same("GET", "/no/such/path", None).await;
+    plugins(&sides, &config).await;
+    refusals(&sides).await;
     sides.equal("DELETE", &path, None).await; // 204
     sides.equal("DELETE", &path, None).await; // 404
     sides.equal("PUT", &format!("{path}/pause"), None).await; // 404

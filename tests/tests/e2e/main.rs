@@ -1,6 +1,9 @@
 //! End to end: real processes, real servers, faults by signal. One binary, so that it is linked once.
 //! `make test` runs it; by hand: `deploy/local/servers up && eval "$(deploy/local/servers env)" && cargo test -p millrace-tests`.
 
+// A helper that cannot go on fails its test.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod bad_input;
 mod connect_rest;
 mod plane_faults;
