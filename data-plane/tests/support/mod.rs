@@ -245,8 +245,9 @@ pub(crate) fn flat(pairs: &[(&str, &str)]) -> Flat {
 
 /// A name that no other run has.
 pub(crate) fn unique(prefix: &str) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    format!("{prefix}-{}-{}", std::process::id(), now.as_millis())
+    use std::hash::{BuildHasher, Hasher};
+    // Tests start within one millisecond of each other: only randomness tells them apart.
+    format!("{prefix}-{:016x}", std::hash::RandomState::new().build_hasher().finish())
 }
 
 pub(crate) async fn create_topic(bootstrap: &str, topic: &str, partitions: i32) {
