@@ -54,7 +54,14 @@ pub fn shown(def: Option<&ConfigDef>, key: &str, value: &str) -> String {
     }
     // A secret that is a URI shows where it leads.
     let masked = mask_uri(value);
-    if masked != value { masked.into_owned() } else { MASK.to_owned() }
+    if masked != value || is_bare_uri(value) { masked.into_owned() } else { MASK.to_owned() }
+}
+
+/// A connection string without credentials holds no secret, whatever the key's type: hiding it would help nobody.
+fn is_bare_uri(value: &str) -> bool {
+    value.split_once("://").is_some_and(|(scheme, rest)| {
+        !rest.is_empty() && !rest.contains('@') && scheme.bytes().all(|b| b.is_ascii_lowercase() || b == b'+')
+    })
 }
 
 /// A configuration as it may be shown.
@@ -132,7 +139,9 @@ fn unmask_value(secret: bool, value: &str, before: Option<&str>) -> Option<Strin
         rest = &value[end..];
     }
     out.push_str(rest);
-    Some(out)
+    // A mask elsewhere, such as in a query parameter, can only come back together with all else as it was shown.
+    let left_over = [format!("={MASK}"), format!(":{MASK}")].iter().any(|mask| out.contains(mask));
+    if left_over { None } else { Some(out) }
 }
 
 /// Of each `scheme://user:password@` in a text: where the password starts and ends, the user, the password.

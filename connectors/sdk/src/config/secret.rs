@@ -53,14 +53,18 @@ impl JsonSchema for Secret {
     }
 }
 
-/// A text with the password of every `scheme://user:password@host` in it masked; everything else as it is.
+/// A text with the passwords of every URI in it masked — `scheme://user:password@host`, and query parameters such as
+/// `tlsCertificateKeyFilePassword` — and everything else as it is.
 #[must_use]
 pub fn mask_uri(text: &str) -> Cow<'_, str> {
-    let mut masked = String::new();
+    if !text.contains("://") {
+        return Cow::Borrowed(text);
+    }
+    let mut masked = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("://") {
         let (before, after) = rest.split_at(at + 3);
-        masked.push_str(before);
+        masked.push_str(&mask_parameters(before));
         rest = after;
         // The authority ends at the first / ? # or white space; a password may itself hold an '@'.
         let end = after.find(|c: char| "/?#".contains(c) || c.is_whitespace()).unwrap_or(after.len());
@@ -70,11 +74,34 @@ pub fn mask_uri(text: &str) -> Cow<'_, str> {
         masked.push_str(MASK);
         rest = &after[credentials_end..];
     }
-    if masked.is_empty() {
-        return Cow::Borrowed(text);
+    masked.push_str(&mask_parameters(rest));
+    if masked == text { Cow::Borrowed(text) } else { Cow::Owned(masked) }
+}
+
+/// Masks the values of query parameters (`?name=value&…`) whose names say that they are secret.
+fn mask_parameters(text: &str) -> String {
+    let Some((path, query)) = text.split_once('?') else { return text.to_owned() };
+    let mut masked = format!("{path}?");
+    for piece in query.split_inclusive(['&', ',', ' ']) {
+        let (parameter, separator) = match piece.chars().next_back() {
+            Some(last @ ('&' | ',' | ' ')) => (&piece[..piece.len() - 1], String::from(last)),
+            _ => (piece, String::new()),
+        };
+        match parameter.rsplit_once(['=', ':']) {
+            Some((name, value)) if !value.is_empty() && is_telltale(name) => {
+                masked.push_str(&parameter[..=name.len()]);
+                masked.push_str(MASK);
+            }
+            _ => masked.push_str(parameter),
+        }
+        masked.push_str(&separator);
     }
-    masked.push_str(rest);
-    Cow::Owned(masked)
+    masked
+}
+
+fn is_telltale(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["password", "secret", "token"].iter().any(|part| name.contains(part))
 }
 
 #[cfg(test)]
@@ -89,6 +116,16 @@ mod tests {
             ("http://a:b@c,http://d:e@f/", "http://a:***@c,http://d:***@f/"),
             ("http://host:9200", "http://host:9200"),
             ("plain text", "plain text"),
+            ("a ? password=b", "a ? password=b"),
+            (
+                "mongodb://h/?tls=true&tlsCertificateKeyFilePassword=abc&w=1",
+                "mongodb://h/?tls=true&tlsCertificateKeyFilePassword=***&w=1",
+            ),
+            (
+                "mongodb://u:p@h/?authMechanismProperties=AWS_SESSION_TOKEN:abc,X:y",
+                "mongodb://u:***@h/?authMechanismProperties=AWS_SESSION_TOKEN:***,X:y",
+            ),
+            ("see http://a:b@c/?x=1 and http://d/?token=e f", "see http://a:***@c/?x=1 and http://d/?token=*** f"),
             ("http://user@host:1", "http://user@host:1"),
         ] {
             assert_eq!(mask_uri(uri), shown);

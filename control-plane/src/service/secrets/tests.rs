@@ -126,3 +126,14 @@ fn stars_that_stand_for_nothing_are_refused() {
     assert_eq!(problems.iter().map(|p| p.key.as_str()).collect::<Vec<_>>(), ["auth.password", "urls"]);
     assert_eq!(unmask(None, &new, None).unwrap_err().len(), 2);
 }
+
+#[test]
+fn a_masked_query_parameter_is_never_taken_literally() {
+    let old = "mongodb://u:p@h/?tlsCertificateKeyFilePassword=abc";
+    let seen = shown(None, "connection.uri", old);
+    assert_eq!(seen, "mongodb://u:***@h/?tlsCertificateKeyFilePassword=***");
+    assert_eq!(unmask_value(true, &seen, Some(old)).as_deref(), Some(old));
+    assert_eq!(unmask_value(true, &seen.replace("@h/", "@other/"), Some(old)), None);
+    let bare = "mongodb://h1,h2/?replicaSet=rs0";
+    assert_eq!(shown(None, "connection.password", bare), bare, "nothing in it is secret");
+}
