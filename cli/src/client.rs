@@ -187,6 +187,10 @@ fn failure(server: &str, what: impl std::fmt::Display, status: &Status) -> Failu
         }
         Code::Unimplemented => failure.hint(format!("{server} is of a version that does not offer this")),
         Code::Aborted => failure.hint("somebody else changed it at the same time; look at it and try again"),
+        // tonic's words for an answer that is not gRPC's.
+        Code::Unknown | Code::Internal if message.contains("transport error") || message.contains("protocol error") => {
+            failure.hint(format!("is {server} the address of the gRPC API? REST and metrics have ports of their own"))
+        }
         _ => failure,
     }
 }

@@ -136,7 +136,10 @@ fn format_of(origin: &str, text: &str) -> Format {
 
 fn json(origin: &str, text: &str) -> Result<Value, Failure> {
     serde_json::from_str(text).map_err(|error| {
-        Failure::usage(format!("{origin} is not valid JSON, line {}, column {}: {error}", error.line(), error.column()))
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        let what = error.to_string();
+        let what = what.strip_suffix(&place).unwrap_or(&what);
+        Failure::usage(format!("{origin} is not valid JSON, line {}, column {}: {what}", error.line(), error.column()))
     })
 }
 

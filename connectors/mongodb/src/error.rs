@@ -79,9 +79,23 @@ pub(crate) fn classify(error: mongodb::error::Error, doing: &str) -> Error {
     // The driver's text repeats addresses, never credentials.
     let text = match &*error.kind {
         Driver::Command(command) => format!("{} (code {})", command.message, command.code),
+        Driver::ServerSelection { message, .. } => no_server(message).unwrap_or_else(|| error.kind.to_string()),
         other => other.to_string(),
     };
     Error::new(kind, format!("{doing}: {text}{advice}"))
+}
+
+/// What the driver's description of a topology says of each server that has an error; `None` when it says nothing.
+fn no_server(message: &str) -> Option<String> {
+    let (_, topology) = message.split_once("Topology: ")?;
+    let servers = topology.split("{ Address: ").skip(1).filter_map(|server| {
+        let address = server.split(", ").next()?;
+        let (_, error) = server.split_once("Error: Kind: ")?;
+        let what = error.split(", labels: ").next()?;
+        Some(format!("{address}: {what}"))
+    });
+    let servers: Vec<String> = servers.collect();
+    (!servers.is_empty()).then(|| format!("no server can be used ({})", servers.join("; ")))
 }
 
 /// A command that did not end in time.

@@ -167,7 +167,7 @@ impl ConnectorService for Connectors {
             let refusal = |key: &str, message: String| Ok((vec![Problem::new(key, message)], Vec::new()));
             let (errors, warnings) = match self.service.validate(&id, config).await {
                 Ok((_, findings)) => Ok((findings.errors, findings.warnings)),
-                Err(ServiceError::UnknownClass(message)) => refusal("connector.class", message),
+                Err(ServiceError::UnknownClass(class)) => refusal("connector.class", class.plain),
                 Err(ServiceError::BadRequest(message)) => refusal("connector.class", message),
                 Err(other) => Err(other),
             }?;

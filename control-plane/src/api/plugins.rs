@@ -26,7 +26,7 @@ impl PluginService for Plugins {
     async fn get_plugin(&self, request: Request<GetPluginRequest>) -> Result<Response<GetPluginResponse>, Status> {
         let class = request.into_inner().class;
         let catalogue = self.service.mirror().catalogue();
-        let plugin = catalogue.find(&class).ok_or_else(|| Status::not_found(catalogue.unknown(&class)))?;
+        let plugin = catalogue.find(&class).ok_or_else(|| Status::not_found(catalogue.unknown(&class).plain))?;
         let config_keys = plugin
             .config
             .keys

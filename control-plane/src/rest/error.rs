@@ -53,7 +53,11 @@ impl From<ServiceError> for RestError {
         if status.is_server_error() {
             tracing::warn!(%error, "a REST request failed");
         }
-        Self::new(status, error.to_string())
+        let message = match error {
+            ServiceError::UnknownClass(class) => class.connect,
+            other => other.to_string(),
+        };
+        Self::new(status, message)
     }
 }
 

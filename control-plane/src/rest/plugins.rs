@@ -104,9 +104,8 @@ pub(super) async fn validate(State(service): State<Service>, path: Path, body: B
     match service.validate(&id, config.clone()).await {
         Ok((plugin, findings)) => Ok(Json(shapes::validation(&plugin, &included, &config, &findings)).into_response()),
         // Connect wraps these two and answers 500.
-        Err(error @ (ServiceError::UnknownClass(_) | ServiceError::BadRequest(_))) => {
-            Err(RestError::unreadable(error.to_string()))
-        }
+        Err(ServiceError::UnknownClass(class)) => Err(RestError::unreadable(class.connect)),
+        Err(ServiceError::BadRequest(message)) => Err(RestError::unreadable(message)),
         Err(other) => Err(other.into()),
     }
 }

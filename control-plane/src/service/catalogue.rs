@@ -39,14 +39,18 @@ impl Catalogue {
             .or_else(|| self.plugins.iter().find(|plugin| names(plugin).contains(name)))
     }
 
-    /// Connect's words for a class that nobody offers.
+    /// What to say of a class that nobody offers.
     #[must_use]
-    pub fn unknown(&self, name: &str) -> String {
+    pub fn unknown(&self, name: &str) -> UnknownClass {
         let simple = name.trim().rsplit('.').next().unwrap_or_default();
         if let Some((_, answer)) = NOT_AVAILABLE_YET.iter().find(|(class, _)| *class == simple) {
-            return format!("{} is not available yet: {answer}", name.trim());
+            let text = format!("{} is not available yet: {answer}", name.trim());
+            return UnknownClass { connect: text.clone(), plain: text };
         }
-        let available: Vec<String> = self
+        let none = "none, as no worker has registered yet".to_owned();
+        let list = |items: Vec<String>| if items.is_empty() { none.clone() } else { items.join(", ") };
+        let classes = list(self.plugins.iter().map(|plugin| plugin.class.clone()).collect());
+        let described = self
             .plugins
             .iter()
             .map(|plugin| {
@@ -59,16 +63,25 @@ impl Catalogue {
                 )
             })
             .collect();
-        let available = if available.is_empty() {
-            "none, as no worker has registered yet".to_owned()
-        } else {
-            available.join(", ")
-        };
-        format!(
-            "Failed to find any class that implements Connector and which name matches {name}, available connectors are: \
-             {available}"
-        )
+        UnknownClass {
+            connect: format!(
+                "Failed to find any class that implements Connector and which name matches {name}, available connectors \
+                 are: {}",
+                list(described)
+            ),
+            plain: format!("there is no connector class \"{name}\"; available are: {classes}"),
+        }
     }
+}
+
+/// That nobody offers a class.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{plain}")]
+pub struct UnknownClass {
+    /// In Connect's words
+    pub connect: String,
+    /// In ours
+    pub plain: String,
 }
 
 /// Classes of the peers that users post though no version offers them yet, by simple name.
@@ -142,9 +155,13 @@ mod tests {
         }
         assert_eq!(catalogue.plugins().len(), 2);
         assert!(catalogue.find("Nope").is_none());
-        assert!(catalogue.unknown("Nope").contains("name='com.mongodb.kafka.connect.MongoSinkConnector'"));
-        assert!(Catalogue::default().unknown("Nope").contains("no worker has registered"));
+        assert!(catalogue.unknown("Nope").connect.contains("name='com.mongodb.kafka.connect.MongoSinkConnector'"));
+        assert_eq!(
+            catalogue.unknown("Nope").plain,
+            "there is no connector class \"Nope\"; available are: file-sink, mongodb-sink"
+        );
+        assert!(Catalogue::default().unknown("Nope").plain.contains("no worker has registered"));
         let source = catalogue.unknown("com.datastax.oss.kafka.source.CassandraSourceConnector");
-        assert!(source.contains("CassandraSourceConnector is not available yet"), "{source}");
+        assert!(source.plain.contains("CassandraSourceConnector is not available yet"), "{source:?}");
     }
 }

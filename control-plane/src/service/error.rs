@@ -4,6 +4,7 @@ use millrace_sdk::Problem;
 
 use crate::auth::seal::SealError;
 use crate::model::ConnectorId;
+use crate::service::catalogue::UnknownClass;
 use crate::store::StoreError;
 
 /// Why not.
@@ -27,8 +28,8 @@ pub enum ServiceError {
     #[error("Connector {} already exists", .0.connector)]
     Exists(ConnectorId),
     /// No worker offers the class
-    #[error("{0}")]
-    UnknownClass(String),
+    #[error(transparent)]
+    UnknownClass(UnknownClass),
     /// The configuration is refused
     #[error("{}", invalid(.0))]
     Invalid(Vec<Problem>),

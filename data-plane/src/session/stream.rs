@@ -126,8 +126,8 @@ impl Session {
                     let message = message.map_err(Box::new)?.ok_or(SessionError::Closed)?;
                     self.receive(stream, message).await?;
                 }
-                changed = applied.changed() => {
-                    changed.map_err(|_| SessionError::Closed)?;
+                // A worker that has ended applies nothing any more: `finish` comes next.
+                Ok(()) = applied.changed() => {
                     let revision = *applied.borrow_and_update();
                     stream.send(Up::Applied(pb::Applied { revision, refusal: String::new() })).await?;
                 }

@@ -105,6 +105,10 @@ impl ClientContext for Notes {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        use rdkafka::types::RDKafkaErrorCode as Code;
+        if let Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) = error.rdkafka_error_code() {
+            return; // Kafka is reached; the look-up of topics says which is not there.
+        }
         self.add(Note::Trouble(trouble(&error, reason)));
     }
 }

@@ -89,3 +89,15 @@ fn codes_of_commands_are_decided() {
         assert_eq!(kind_of(code), kind, "{code}");
     }
 }
+
+#[test]
+fn an_unreachable_store_is_told_without_the_drivers_structures() {
+    let message = "Server selection timeout: No available servers. Topology: { Type: Unknown, Servers: [ { Address: \
+        a:1, Type: Unknown, Error: Kind: I/O error: Connection refused (os error 111), labels: {\"RetryableError\"}, \
+        source: None, server response: None }, { Address: b:2, Type: Unknown } ] }";
+    assert_eq!(
+        no_server(message).unwrap(),
+        "no server can be used (a:1: I/O error: Connection refused (os error 111))"
+    );
+    assert_eq!(no_server("Server selection timeout: None suitable"), None);
+}
