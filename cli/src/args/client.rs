@@ -53,8 +53,9 @@ pub(crate) struct WaitArgs {
 /// `millrace apply`
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A file holds one connector as Java properties, or one or several as JSON or YAML, either flat (with `name` among the keys)
-or as Kafka Connect's REST takes it: {\"name\": …, \"config\": {…}}. A secret shown as *** and sent back means: unchanged.
+A file holds one connector as Java properties, or one or several as JSON or YAML, either flat (with
+`name` among the keys) or as Kafka Connect's REST takes it: {\"name\": …, \"config\": {…}}.
+A secret shown as *** and sent back means: unchanged.
 
 Examples:
   millrace apply -f orders-to-mongodb.json --wait

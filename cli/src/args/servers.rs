@@ -62,9 +62,10 @@ pub(crate) struct KafkaArgs {
 /// `millrace standalone`
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Files are taken as connect-standalone takes them: one with bootstrap.servers holds the worker's properties (brokers,
-converters, client settings); one with connector.class is a connector, as properties, JSON or YAML. Connectors are created
-or updated at start, and everything the APIs change later is kept in --data-dir.
+Files are taken as connect-standalone takes them: one with bootstrap.servers holds the worker's
+properties (brokers, converters, client settings); one with connector.class is a connector, as
+properties, JSON or YAML. Connectors are created or updated at start, and everything the APIs change
+later is kept in --data-dir.
 
 Examples:
   millrace standalone --bootstrap-servers localhost:9092
@@ -99,8 +100,8 @@ pub(crate) struct Standalone {
 /// `millrace control-plane`
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A control plane needs two secrets: the key that encrypts secrets of connectors in etcd (the same for all replicas), and the
-token by which workers are known. Make them with:
+A control plane needs two secrets: the key that encrypts secrets of connectors in etcd (the same for
+all replicas), and the token by which workers are known. Make them with:
   millrace key generate --out secrets.key
   millrace key generate --out worker.token
 
