@@ -2,7 +2,6 @@
 //! line. They are for trying things out, as they are in Kafka Connect: one task, at least once.
 
 mod config;
-mod java;
 mod lines;
 mod sink;
 mod source;

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use millrace_sdk::{
     Batch, Error, Findings, Problem, RecordFailure, Result, SinkConnector, SinkTask, TaskContext, WriteReport,
-    async_trait,
+    async_trait, java,
 };
 
-use crate::{SinkConfig, java};
+use crate::SinkConfig;
 
 /// Appends each record's value to a file.
 #[derive(Debug, Default, Clone, Copy)]

@@ -61,12 +61,26 @@ fn check_depth(bytes: &[u8]) -> Result<()> {
 /// `BadRecord` when the bytes are not JSON.
 pub fn parse_level(bytes: &Bytes) -> Result<Value> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = deserializer.deserialize_any(Level { buffer: bytes }).map_err(|error| not_json(&error))?;
+    let level = Level { buffer: bytes, member };
+    let value = deserializer.deserialize_any(level).map_err(|error| not_json(&error))?;
     deserializer.end().map_err(|error| not_json(&error))?;
     Ok(match value {
         Value::Float(_) => number(bytes, trim(bytes)),
         other => other,
     })
+}
+
+/// As [`parse_level`], but every member of a map or list stays bytes, so that numbers keep their spelling.
+///
+/// # Errors
+/// `BadRecord` when the bytes are not JSON.
+pub fn parse_members(bytes: &Bytes) -> Result<Value> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let raw: Member = |buffer, raw| Ok(Value::Json(buffer.slice_ref(raw.get().as_bytes())));
+    let level = Level { buffer: bytes, member: raw };
+    let value = deserializer.deserialize_any(level).map_err(|error| not_json(&error))?;
+    deserializer.end().map_err(|error| not_json(&error))?;
+    Ok(value)
 }
 
 /// Parses everything, subtrees too.
@@ -144,8 +158,12 @@ fn slice_text(buffer: &Bytes, text: &str) -> serde_json::Result<ByteString> {
     ByteString::try_from(buffer.slice_ref(text.as_bytes())).map_err(serde::de::Error::custom)
 }
 
+/// What becomes of a member of a map or list
+type Member = fn(&Bytes, &RawValue) -> serde_json::Result<Value>;
+
 struct Level<'a> {
     buffer: &'a Bytes,
+    member: Member,
 }
 
 impl<'de> Visitor<'de> for Level<'de> {
@@ -187,7 +205,7 @@ impl<'de> Visitor<'de> for Level<'de> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let mut items = Vec::new();
         while let Some(raw) = seq.next_element::<&RawValue>()? {
-            items.push(member(self.buffer, raw).map_err(serde::de::Error::custom)?);
+            items.push((self.member)(self.buffer, raw).map_err(serde::de::Error::custom)?);
         }
         Ok(Value::List(items))
     }
@@ -199,7 +217,7 @@ impl<'de> Visitor<'de> for Level<'de> {
                 Cow::Borrowed(text) => slice_text(self.buffer, text).map_err(serde::de::Error::custom)?,
                 Cow::Owned(text) => ByteString::from(text),
             };
-            let value = member(self.buffer, raw).map_err(serde::de::Error::custom)?;
+            let value = (self.member)(self.buffer, raw).map_err(serde::de::Error::custom)?;
             // The last of repeated names wins, in the place of the first, as in Java's LinkedHashMap.
             match fields.iter_mut().find(|(name, _)| *name == key) {
                 Some((_, old)) => *old = value,

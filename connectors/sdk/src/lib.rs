@@ -10,8 +10,10 @@
 //! There is no async runtime, no Kafka and no driver in this crate.
 
 pub mod config;
+mod decimal;
 mod erased;
 mod error;
+pub mod java;
 pub mod json;
 mod record;
 mod schema;

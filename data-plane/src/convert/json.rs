@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use millrace_sdk::{Datum, Error, Flat, Result, Schema, Value, json};
 
+use super::json_value::Options;
 use super::{Converter, json_schema, json_value};
 
 pub(super) const CLASS: &str = "org.apache.kafka.connect.json.JsonConverter";
@@ -18,7 +19,7 @@ const NOT_AN_ENVELOPE: &str = "JsonConverter with schemas.enable requires \"sche
 
 pub(super) struct JsonConverter {
     schemas_enabled: bool,
-    numeric_decimals: bool,
+    options: Options,
     cache_size: usize,
     /// Parsed schemas by their JSON
     parsed: Mutex<HashMap<Bytes, Arc<Schema>>>,
@@ -51,7 +52,8 @@ impl JsonConverter {
             })?,
         };
         let schemas_enabled = flag("schemas.enable", true)?;
-        Ok(Box::new(Self { schemas_enabled, numeric_decimals, cache_size, parsed: Mutex::new(HashMap::new()) }))
+        let options = Options { numeric_decimals, null_is_default: flag("replace.null.with.default", true)? };
+        Ok(Box::new(Self { schemas_enabled, options, cache_size, parsed: Mutex::new(HashMap::new()) }))
     }
 
     fn decode_plain(payload: &Bytes) -> Result<Datum> {
@@ -69,18 +71,19 @@ impl JsonConverter {
             return Err(Error::bad_record(NOT_AN_ENVELOPE));
         }
         json::validate(payload)?;
-        let Value::Map(fields) = json::parse_level(payload)? else {
+        let Value::Map(fields) = json::parse_members(payload)? else {
             return Err(Error::bad_record(NOT_AN_ENVELOPE));
         };
         let field = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, value)| value);
         let (Some(schema), Some(value), 2) = (field("schema"), field("payload"), fields.len()) else {
             return Err(Error::bad_record(NOT_AN_ENVELOPE));
         };
+        let Value::Json(value) = value else { return Err(Error::bad_record(NOT_AN_ENVELOPE)) };
         match schema {
-            Value::Null => Ok(Datum::schemaless(value.clone())),
-            Value::Json(text) => {
+            Value::Json(text) if text.as_ref() == b"null" => Self::decode_plain(value),
+            Value::Json(text) if text.first() == Some(&b'{') => {
                 let schema = self.schema(text)?;
-                let value = json_value::decode(&schema, value, "payload")?;
+                let value = json_value::decode(&schema, value, self.options, "payload")?;
                 Ok(Datum::Decoded { schema: Some(schema), value })
             }
             other => Err(Error::bad_record(format!("the schema must be a JSON object, found {}", other.type_name()))),
@@ -114,7 +117,7 @@ impl JsonConverter {
             json_schema::encode(schema, &mut out)?;
             out.extend_from_slice(b",\"payload\":");
         }
-        json_value::encode(schema, &value, self.numeric_decimals, &mut out)?;
+        json_value::encode(schema, &value, self.options, &mut out)?;
         if self.schemas_enabled {
             out.push(b'}');
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use millrace_sdk::{ByteString, Error, Field, Result, Schema, Type, Value, json};
 
-use super::json_value;
+use super::json_value::{self, Options};
 
 const TYPES: &[(&str, Type)] = &[
     ("boolean", Type::Boolean),
@@ -20,6 +20,9 @@ const TYPES: &[(&str, Type)] = &[
     ("map", Type::Map),
     ("struct", Type::Struct),
 ];
+
+/// Defaults are read and written in one form whatever the converter's settings.
+const READ: Options = Options { numeric_decimals: false, null_is_default: true };
 
 /// Reads a schema.
 pub(super) fn decode(json: &Value) -> Result<Arc<Schema>> {
@@ -66,7 +69,9 @@ pub(super) fn decode(json: &Value) -> Result<Arc<Schema>> {
         _ => {}
     }
     if let Some(default) = field("default").filter(|value| !matches!(value, Value::Null)) {
-        let default = json_value::decode(&schema, default, "default")?;
+        let mut raw = Vec::new();
+        json::write(default, &mut raw)?;
+        let default = json_value::decode(&schema, &raw.into(), READ, "default")?;
         schema.default = Some(default);
     }
     Ok(Arc::new(schema))
@@ -135,7 +140,7 @@ fn to_value(schema: &Schema, field: Option<&ByteString>) -> Result<Value> {
     }
     if let Some(default) = &schema.default {
         let mut text = Vec::new();
-        json_value::encode(Some(schema), default, false, &mut text)?;
+        json_value::encode(Some(schema), default, READ, &mut text)?;
         put("default", Value::Json(text.into()));
     }
     if let Some(name) = field {

@@ -1,200 +1,371 @@
-//! Values with a schema, from and to JSON, as Connect's `JsonConverter` has them.
+//! Values with a schema, from and to JSON, as Connect's `JsonConverter` has them. Where Connect would silently change a value
+//! that does not fit its schema (300 as int8, text as a number), the record is refused.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-
 use millrace_sdk::{ByteString, Decimal, Error, Result, Schema, Type, Value, json};
 
-pub(super) const DECIMAL: &str = "org.apache.kafka.connect.data.Decimal";
-const DATE: &str = "org.apache.kafka.connect.data.Date";
-const TIME: &str = "org.apache.kafka.connect.data.Time";
-const TIMESTAMP: &str = "org.apache.kafka.connect.data.Timestamp";
+use super::connect_name;
 
-/// Reads a value of this schema; `at` names it in errors.
-pub(super) fn decode(schema: &Schema, json: &Value, at: &str) -> Result<Value> {
-    let json = json.open()?;
-    if json == Value::Null {
+pub(super) const DECIMAL: &str = "org.apache.kafka.connect.data.Decimal";
+pub(super) const DATE: &str = "org.apache.kafka.connect.data.Date";
+pub(super) const TIME: &str = "org.apache.kafka.connect.data.Time";
+pub(super) const TIMESTAMP: &str = "org.apache.kafka.connect.data.Timestamp";
+
+/// How values are read and written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Options {
+    /// `decimal.format=NUMERIC`: decimals are written as numbers instead of base64 text
+    pub(super) numeric_decimals: bool,
+    /// `replace.null.with.default`
+    pub(super) null_is_default: bool,
+}
+
+/// What is wrong, and where below the value that was asked for.
+pub(super) struct Misfit {
+    path: String,
+    error: Error,
+}
+
+impl Misfit {
+    fn below(mut self, step: impl std::fmt::Display) -> Self {
+        self.path.insert_str(0, &step.to_string());
+        self
+    }
+}
+
+impl From<Error> for Misfit {
+    fn from(error: Error) -> Self {
+        Self { path: String::new(), error }
+    }
+}
+
+type Fit<T> = std::result::Result<T, Misfit>;
+
+/// Reads a value of this schema from JSON that is known to be valid; `at` names it in errors.
+pub(super) fn decode(schema: &Schema, raw: &Bytes, options: Options, at: &str) -> Result<Value> {
+    value_of(schema, raw, options).map_err(|misfit| {
+        Error::bad_record(format!("{at}{} does not fit its schema", misfit.path)).because(misfit.error)
+    })
+}
+
+fn value_of(schema: &Schema, raw: &Bytes, options: Options) -> Fit<Value> {
+    if raw.as_ref() == b"null" {
         return match &schema.default {
-            Some(default) => Ok(default.clone()),
-            None if schema.optional => Ok(Value::Null),
-            None => Err(Error::bad_record(format!("{at} is required by the schema but null or absent"))),
+            Some(default) if options.null_is_default => Ok(default.clone()),
+            _ if schema.optional => Ok(Value::Null),
+            _ => Err(bad(format!("Invalid null value for required {} field", connect_name(schema.kind))).into()),
         };
     }
     if let Some(name) = &schema.name
-        && let Some(value) = logical(name, schema, &json, at)?
+        && let Some(value) = logical(name, schema, raw)?
     {
         return Ok(value);
     }
-    match (schema.kind, json) {
-        (Type::Boolean, Value::Bool(value)) => Ok(Value::Bool(value)),
-        (kind @ (Type::Int8 | Type::Int16 | Type::Int32 | Type::Int64), Value::Int(value)) => integer(kind, value, at),
-        (Type::Float32 | Type::Float64, Value::Float(value)) => Ok(Value::Float(value)),
-        #[allow(clippy::cast_precision_loss)] // as Java's doubleValue
-        (Type::Float32 | Type::Float64, Value::Int(value)) => Ok(Value::Float(value as f64)),
-        (Type::String, text @ Value::Str(_)) => Ok(text),
-        (Type::Bytes, Value::Str(text)) => base64(&text, at).map(Value::Bytes),
-        (Type::Array, Value::List(items)) => {
-            let element = part(schema.element.as_deref(), at)?;
-            let items = items.iter().enumerate().map(|(i, item)| decode(element, item, &format!("{at}[{i}]")));
-            Ok(Value::List(items.collect::<Result<_>>()?))
+    match (schema.kind, raw.first()) {
+        (Type::Boolean, Some(b't')) => Ok(Value::Bool(true)),
+        (Type::Boolean, Some(b'f')) => Ok(Value::Bool(false)),
+        (Type::Int8 | Type::Int16 | Type::Int32 | Type::Int64, Some(b'-' | b'0'..=b'9')) => {
+            Ok(integer(schema.kind, raw)?)
         }
-        (Type::Map, Value::Map(fields)) => {
-            let element = part(schema.element.as_deref(), at)?;
-            let fields = fields.into_iter().map(|(key, value)| {
-                let value = decode(element, &value, &format!("{at}.{key}"))?;
-                Ok((key, value))
-            });
-            Ok(Value::Map(fields.collect::<Result<_>>()?))
+        (Type::Float32 | Type::Float64, Some(b'-' | b'0'..=b'9' | b'"')) => Ok(float(schema.kind, raw)?),
+        (Type::String, Some(b'"')) => Ok(json::parse_level(raw)?),
+        (Type::Bytes, Some(b'"')) => Ok(Value::Bytes(base64(raw)?)),
+        (Type::Array, Some(b'[')) => {
+            let element = part(schema.element.as_deref())?;
+            let items = members(raw)?.into_iter().enumerate();
+            let items =
+                items.map(|(i, item)| value_of(element, &item, options).map_err(|e| e.below(format_args!("[{i}]"))));
+            Ok(Value::List(items.collect::<Fit<_>>()?))
         }
-        // A map whose keys are not text comes as a list of pairs.
-        (Type::Map, Value::List(pairs)) => {
-            let (key, element) = (part(schema.key.as_deref(), at)?, part(schema.element.as_deref(), at)?);
-            let pairs = pairs.iter().map(|pair| match pair.open()? {
-                Value::List(pair) if pair.len() == 2 => {
-                    Ok(Value::List(vec![decode(key, &pair[0], at)?, decode(element, &pair[1], at)?]))
-                }
-                _ => Err(Error::bad_record(format!("{at} must hold pairs of key and value"))),
-            });
-            Ok(Value::List(pairs.collect::<Result<_>>()?))
-        }
-        (Type::Struct, Value::Map(fields)) => {
-            let decoded = schema.fields.iter().map(|field| {
-                let value =
-                    fields.iter().find(|(name, _)| *name == field.name).map_or(&Value::Null, |(_, value)| value);
-                Ok((field.name.clone(), decode(&field.schema, value, &format!("{at}.{}", field.name))?))
-            });
-            Ok(Value::Map(decoded.collect::<Result<_>>()?))
-        }
-        (kind, other) => Err(mismatch(kind, &other, at)),
+        (Type::Map, _) => map(schema, raw, options),
+        (Type::Struct, Some(b'{')) => fields(schema, raw, options),
+        (kind, _) => Err(mismatch(kind, raw).into()),
     }
 }
 
-fn mismatch(kind: Type, found: &Value, at: &str) -> Error {
-    Error::bad_record(format!("{at} is {kind:?} by the schema, but {} was found", found.type_name()))
+fn bad(what: String) -> Error {
+    Error::bad_record(what)
 }
 
-fn part<'a>(schema: Option<&'a Schema>, at: &str) -> Result<&'a Schema> {
-    schema.ok_or_else(|| Error::bad_record(format!("the schema of {at} says nothing of its elements")))
+fn mismatch(kind: Type, raw: &Bytes) -> Error {
+    bad(format!("it is {} by the schema, but {} was found", connect_name(kind), Value::Json(raw.clone()).type_name()))
 }
 
-fn integer(kind: Type, value: i64, at: &str) -> Result<Value> {
-    let fits = match kind {
-        Type::Int8 => i8::try_from(value).is_ok(),
-        Type::Int16 => i16::try_from(value).is_ok(),
-        Type::Int32 => i32::try_from(value).is_ok(),
+fn part(schema: Option<&Schema>) -> Result<&Schema> {
+    schema.ok_or_else(|| bad("the schema says nothing of its elements".to_owned()))
+}
+
+fn raw_of(value: Value) -> Bytes {
+    match value {
+        Value::Json(raw) => raw,
+        // Members are raw by construction.
+        _ => Bytes::from_static(b"null"),
+    }
+}
+
+fn members(raw: &Bytes) -> Result<Vec<Bytes>> {
+    match json::parse_members(raw)? {
+        Value::List(items) => Ok(items.into_iter().map(raw_of).collect()),
+        _ => Err(mismatch(Type::Array, raw)),
+    }
+}
+
+/// A map with text keys is a JSON map; with other keys it is a list of pairs.
+fn map(schema: &Schema, raw: &Bytes, options: Options) -> Fit<Value> {
+    let (key, element) = (part(schema.key.as_deref())?, part(schema.element.as_deref())?);
+    match (key.kind, raw.first()) {
+        (Type::String, Some(b'{')) => {
+            let fields = json::parse_members(raw)?.into_fields()?.into_iter().map(|(name, value)| {
+                let value = value_of(element, &raw_of(value), options).map_err(|e| e.below(format_args!(".{name}")))?;
+                Ok((name, value))
+            });
+            Ok(Value::Map(fields.collect::<Fit<_>>()?))
+        }
+        (Type::String, _) => Err(bad("maps with string keys should be encoded as JSON objects".to_owned()).into()),
+        (_, Some(b'[')) => {
+            let pairs = members(raw)?.into_iter().map(|pair| match &members(&pair)?[..] {
+                [k, v] => Ok(Value::List(vec![value_of(key, k, options)?, value_of(element, v, options)?])),
+                other => {
+                    Err(bad(format!("found an invalid map entry, expected length 2 but found {}", other.len())).into())
+                }
+            });
+            Ok(Value::List(pairs.collect::<Fit<_>>()?))
+        }
+        _ => {
+            Err(bad("maps with keys that are no strings should be encoded as a JSON array of pairs".to_owned()).into())
+        }
+    }
+}
+
+/// All fields of the schema, in its order; others are passed over.
+fn fields(schema: &Schema, raw: &Bytes, options: Options) -> Fit<Value> {
+    let found = json::parse_members(raw)?.into_fields()?;
+    let null = Value::Json(Bytes::from_static(b"null"));
+    let decoded = schema.fields.iter().enumerate().map(|(i, field)| {
+        // Most producers write the fields in the schema's order.
+        let here = found.get(i).filter(|(name, _)| *name == field.name);
+        let value =
+            here.or_else(|| found.iter().find(|(name, _)| *name == field.name)).map_or(&null, |(_, value)| value);
+        let value = value_of(&field.schema, &raw_of(value.clone()), options);
+        Ok((field.name.clone(), value.map_err(|e| e.below(format_args!(".{}", field.name)))?))
+    });
+    Ok(Value::Map(decoded.collect::<Fit<_>>()?))
+}
+
+fn ascii(raw: &Bytes) -> Result<&str> {
+    std::str::from_utf8(raw).map_err(|error| bad("not a number".to_owned()).because(error))
+}
+
+/// Integers, also spelt `1.0` or `1e3`.
+fn integer(kind: Type, raw: &Bytes) -> Result<Value> {
+    let text = ascii(raw)?;
+    let whole = || {
+        let decimal = Decimal::parse(text).ok()?;
+        let (digits, sign) = (decimal.digits().ok()?, if decimal.is_negative() { "-" } else { "" });
+        let zeros = usize::try_from(decimal.scale.unsigned_abs()).ok().filter(|zeros| *zeros <= 40)?;
+        let digits = if decimal.scale < 0 {
+            format!("{digits}{}", "0".repeat(zeros))
+        } else {
+            digits
+                .strip_suffix(&*"0".repeat(zeros))
+                .filter(|rest| !rest.is_empty())
+                .map_or_else(|| if digits == "0" { digits.clone() } else { String::new() }, str::to_owned)
+        };
+        format!("{sign}{digits}").parse::<i64>().ok()
+    };
+    let value = text.parse::<i64>().ok().or_else(whole);
+    let fits = |value: &i64| match kind {
+        Type::Int8 => i8::try_from(*value).is_ok(),
+        Type::Int16 => i16::try_from(*value).is_ok(),
+        Type::Int32 => i32::try_from(*value).is_ok(),
         _ => true,
     };
-    if fits { Ok(Value::Int(value)) } else { Err(Error::bad_record(format!("{at}: {value} does not fit {kind:?}"))) }
+    let value = value.filter(fits);
+    value.map(Value::Int).ok_or_else(|| bad(format!("{text} does not fit {}", connect_name(kind))))
 }
 
-fn base64(text: &str, at: &str) -> Result<Bytes> {
+/// Floats; Connect writes those that are no numbers as text.
+fn float(kind: Type, raw: &Bytes) -> Result<Value> {
+    let text = ascii(raw)?;
+    let value = match (text, kind) {
+        ("\"NaN\"", _) => Some(f64::NAN),
+        ("\"Infinity\"", _) => Some(f64::INFINITY),
+        ("\"-Infinity\"", _) => Some(f64::NEG_INFINITY),
+        (_, Type::Float32) => text.parse::<f32>().ok().filter(|float| float.is_finite()).map(f64::from),
+        _ => text.parse::<f64>().ok().filter(|float| float.is_finite()),
+    };
+    value.map(Value::Float).ok_or_else(|| bad(format!("{text} does not fit {}", connect_name(kind))))
+}
+
+fn base64(raw: &Bytes) -> Result<Bytes> {
+    let Value::Str(text) = json::parse_level(raw)? else { return Err(mismatch(Type::Bytes, raw)) };
     STANDARD
-        .decode(text)
+        .decode(text.as_bytes())
         .map(Bytes::from)
-        .map_err(|error| Error::bad_record(format!("{at} is not base64 text")).because(error))
+        .map_err(|error| bad("it is not base64 text".to_owned()).because(error))
 }
 
 /// Values of logical types; None when `name` is no logical type of Connect.
-fn logical(name: &str, schema: &Schema, json: &Value, at: &str) -> Result<Option<Value>> {
-    let small = |value: i64| i32::try_from(value).map_err(|_| Error::bad_record(format!("{at}: {value} is too large")));
-    Ok(Some(match (name, json) {
-        (DATE, Value::Int(days)) => Value::Date(small(*days)?),
-        (TIME, Value::Int(millis)) => Value::Time(small(*millis)?),
-        (TIMESTAMP, Value::Int(millis)) => Value::Timestamp(*millis),
-        (DECIMAL, Value::Str(text)) => {
-            // Base64 first: that is Connect's default, and what does not decode is a number in text.
-            let scale = scale(schema, at)?;
-            Value::Decimal(Decimal { unscaled: base64(text, at)?, scale })
+fn logical(name: &str, schema: &Schema, raw: &Bytes) -> Result<Option<Value>> {
+    let text = matches!(raw.first(), Some(b'"'));
+    let whole = |limit: &str| {
+        ascii(raw)?
+            .parse::<i64>()
+            .map_err(|_| bad(format!("it must be an integer{limit}, found {:?}", Value::Json(raw.clone()).type_name())))
+    };
+    let small = || i32::try_from(whole(" of 32 bits")?).map_err(|_| bad("it must be an integer of 32 bits".to_owned()));
+    Ok(Some(match name {
+        DATE => Value::Date(small()?),
+        TIME => {
+            let millis = small()?;
+            if !(0..=86_400_000).contains(&millis) {
+                return Err(bad(
+                    "Time values must use number of milliseconds greater than 0 and less than 86400000".to_owned()
+                ));
+            }
+            Value::Time(millis)
         }
-        (DECIMAL, Value::Int(_) | Value::Float(_) | Value::Json(_)) => {
-            let mut text = Vec::new();
-            json::write(json, &mut text)?;
-            Value::Decimal(decimal_of(&String::from_utf8_lossy(&text), scale(schema, at)?, at)?)
+        TIMESTAMP => Value::Timestamp(whole(" of 64 bits")?),
+        DECIMAL if text => {
+            let unscaled = base64(raw)?;
+            if unscaled.is_empty() {
+                return Err(bad("Invalid bytes for Decimal field: there are none".to_owned()));
+            }
+            Value::Decimal(Decimal { unscaled, scale: scale(schema)? })
         }
-        (DATE | TIME | TIMESTAMP | DECIMAL, other) => return Err(mismatch(schema.kind, other, at)),
+        // A number keeps the scale that it is written with.
+        DECIMAL if matches!(raw.first(), Some(b'-' | b'0'..=b'9')) => Value::Decimal(Decimal::parse(ascii(raw)?)?),
+        DECIMAL => return Err(mismatch(schema.kind, raw)),
         _ => return Ok(None),
     }))
 }
 
-fn scale(schema: &Schema, at: &str) -> Result<i32> {
-    schema
-        .parameters
-        .iter()
-        .find(|(name, _)| name == "scale")
+fn scale(schema: &Schema) -> Result<i32> {
+    let parameter = schema.parameters.iter().find(|(name, _)| name == "scale");
+    parameter
         .and_then(|(_, value)| value.parse().ok())
-        .ok_or_else(|| Error::bad_record(format!("the Decimal schema of {at} has no parameter \"scale\"")))
+        .ok_or_else(|| bad("the schema of a Decimal has no parameter \"scale\"".to_owned()))
 }
 
-/// A number in text as a decimal of the given scale; digits beyond the scale must be zero.
-fn decimal_of(text: &str, scale: i32, at: &str) -> Result<Decimal> {
-    let bad = || Error::bad_record(format!("{at}: {text} is no decimal of scale {scale}"));
-    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| bad())?),
-        None => (text, 0),
-    };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let mut unscaled: i128 = format!("{whole}{fraction}").parse().map_err(|_| bad())?;
-    let digits_after = i32::try_from(fraction.len()).map_err(|_| bad())?;
-    let mut shift = scale.checked_add(exponent).and_then(|sum| sum.checked_sub(digits_after)).ok_or_else(bad)?;
-    while shift > 0 {
-        unscaled = unscaled.checked_mul(10).ok_or_else(bad)?;
-        shift -= 1;
+/// Writes a value, as its schema says where there is one.
+pub(super) fn encode(schema: Option<&Schema>, value: &Value, options: Options, out: &mut Vec<u8>) -> Result<()> {
+    if let (Value::Null, Some(schema)) = (value, schema) {
+        return match &schema.default {
+            Some(default) if options.null_is_default && *default != Value::Null => {
+                encode(Some(schema), default, options, out)
+            }
+            _ if schema.optional => json::write(value, out),
+            _ => Err(bad("null value for a field that is required and has no default value".to_owned())),
+        };
     }
-    while shift < 0 && unscaled != 0 {
-        if unscaled % 10 != 0 {
-            return Err(bad());
+    match (value, schema) {
+        (Value::Decimal(decimal), _) => decimal_out(decimal, schema, options, out),
+        (Value::Float(float), _) => float_out(*float, schema, out),
+        (Value::List(items), schema) => list_out(items, schema, options, out),
+        (Value::Map(fields), Some(schema)) if schema.kind == Type::Struct => {
+            let null = Value::Null;
+            let fields = schema.fields.iter().map(|field| {
+                let value = fields.iter().find(|(name, _)| *name == field.name).map_or(&null, |(_, value)| value);
+                (&field.name, Some(&*field.schema), value)
+            });
+            map_out(fields, options, out)
         }
-        unscaled /= 10;
-        shift += 1;
-    }
-    let bytes = unscaled.to_be_bytes();
-    // The shortest two's complement, as Java's BigInteger.
-    let negative = unscaled < 0;
-    let redundant = |i: usize| {
-        let (byte, next) = (bytes[i], bytes[i + 1]);
-        if negative { byte == 0xff && next & 0x80 != 0 } else { byte == 0 && next & 0x80 == 0 }
-    };
-    let start = (0..15).find(|i| !redundant(*i)).unwrap_or(15);
-    Ok(Decimal { unscaled: Bytes::copy_from_slice(&bytes[start..]), scale })
-}
-
-/// Writes a value; with `numeric_decimals` decimals become numbers instead of base64 text.
-pub(super) fn encode(schema: Option<&Schema>, value: &Value, numeric_decimals: bool, out: &mut Vec<u8>) -> Result<()> {
-    if numeric_decimals {
-        let value = decimals_as_numbers(value)?;
-        return json::write(&value, out);
-    }
-    let _ = schema; // what JSON says depends on the value alone
-    json::write(value, out)
-}
-
-fn decimals_as_numbers(value: &Value) -> Result<Value> {
-    Ok(match value {
-        Value::Decimal(decimal) => Value::Json(decimal_text(decimal)?.into_bytes().into()),
-        Value::List(items) => Value::List(items.iter().map(decimals_as_numbers).collect::<Result<_>>()?),
-        Value::Map(fields) => {
-            let fields = fields.iter().map(|(key, value)| Ok((ByteString::clone(key), decimals_as_numbers(value)?)));
-            Value::Map(fields.collect::<Result<_>>()?)
+        (Value::Map(fields), _) => {
+            let element = schema.and_then(|schema| schema.element.as_deref());
+            map_out(fields.iter().map(|(name, value)| (name, element, value)), options, out)
         }
-        other => other.clone(),
-    })
+        _ => {
+            if let Some(schema) = schema.filter(|schema| !holds(schema.kind, value)) {
+                return Err(bad(format!("Invalid type for {}: {}", connect_name(schema.kind), value.type_name())));
+            }
+            json::write(value, out)
+        }
+    }
 }
 
-fn decimal_text(decimal: &Decimal) -> Result<String> {
-    let bytes = &decimal.unscaled;
-    if bytes.len() > 16 {
-        return Err(Error::bad_record("a decimal of more than 38 digits cannot be written as a number"));
+/// Whether a scalar may stand where the schema has that type.
+fn holds(kind: Type, value: &Value) -> bool {
+    match value {
+        Value::Bool(_) => kind == Type::Boolean,
+        Value::Int(_) => matches!(kind, Type::Int8 | Type::Int16 | Type::Int32 | Type::Int64),
+        Value::Date(_) | Value::Time(_) => kind == Type::Int32,
+        Value::Timestamp(_) => kind == Type::Int64,
+        Value::Str(_) => kind == Type::String,
+        Value::Bytes(_) => kind == Type::Bytes,
+        _ => true,
     }
-    let fill = if bytes.first().is_some_and(|byte| byte & 0x80 != 0) { -1_i128 } else { 0 };
-    let unscaled = bytes.iter().fold(fill, |number, byte| (number << 8) | i128::from(*byte));
-    Ok(match usize::try_from(decimal.scale) {
-        Ok(0) => unscaled.to_string(),
-        Ok(scale) => {
-            let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = scale + 1);
-            let (whole, fraction) = digits.split_at(digits.len() - scale);
-            format!("{}{whole}.{fraction}", if unscaled < 0 { "-" } else { "" })
+}
+
+fn decimal_out(decimal: &Decimal, schema: Option<&Schema>, options: Options, out: &mut Vec<u8>) -> Result<()> {
+    if options.numeric_decimals {
+        out.extend_from_slice(decimal.text()?.as_bytes());
+        return Ok(());
+    }
+    if let Some(schema) = schema.filter(|schema| schema.name.as_deref() == Some(DECIMAL)) {
+        let (asked, found) = (scale(schema)?, decimal.scale);
+        if asked != found {
+            return Err(bad(format!(
+                "Decimal value has mismatching scale for given Decimal schema. Schema has scale {asked}, value has scale {found}."
+            )));
         }
-        Err(_) => format!("{unscaled}e{}", -i64::from(decimal.scale)),
-    })
+    }
+    json::write(&Value::Bytes(decimal.unscaled.clone()), out)
+}
+
+fn float_out(float: f64, schema: Option<&Schema>, out: &mut Vec<u8>) -> Result<()> {
+    let kind = schema.map_or(Type::Float64, |schema| schema.kind);
+    match float {
+        _ if !matches!(kind, Type::Float32 | Type::Float64) => {
+            return Err(bad(format!("Invalid type for {}: a float", connect_name(kind))));
+        }
+        _ if float.is_nan() => out.extend_from_slice(b"\"NaN\""),
+        f64::INFINITY => out.extend_from_slice(b"\"Infinity\""),
+        f64::NEG_INFINITY => out.extend_from_slice(b"\"-Infinity\""),
+        #[allow(clippy::cast_possible_truncation)] // it was a float
+        _ if kind == Type::Float32 => out.extend_from_slice(format!("{:?}", float as f32).as_bytes()),
+        _ => return json::write(&Value::Float(float), out),
+    }
+    Ok(())
+}
+
+fn list_out(items: &[Value], schema: Option<&Schema>, options: Options, out: &mut Vec<u8>) -> Result<()> {
+    out.push(b'[');
+    for (i, item) in items.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        match (schema, item) {
+            // An entry of a map whose keys are no text
+            (Some(schema), Value::List(pair)) if schema.kind == Type::Map && pair.len() == 2 => {
+                out.push(b'[');
+                encode(schema.key.as_deref(), &pair[0], options, out)?;
+                out.push(b',');
+                encode(schema.element.as_deref(), &pair[1], options, out)?;
+                out.push(b']');
+            }
+            _ => encode(schema.and_then(|schema| schema.element.as_deref()), item, options, out)?,
+        }
+    }
+    out.push(b']');
+    Ok(())
+}
+
+fn map_out<'a>(
+    fields: impl Iterator<Item = (&'a ByteString, Option<&'a Schema>, &'a Value)>,
+    options: Options,
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    out.push(b'{');
+    for (i, (name, schema, value)) in fields.enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        json::write(&Value::Str(name.clone()), out)?;
+        out.push(b':');
+        encode(schema, value, options, out)?;
+    }
+    out.push(b'}');
+    Ok(())
 }

@@ -1,14 +1,17 @@
-//! Converters: bytes of a record's key or value to a [`Datum`] and back, one call per batch. A new converter is a file and a
+//! Converters: bytes of a record's key, value or header to a [`Datum`] and back, one call per batch. A new converter is a file and a
 //! line in [`LIST`].
 
 mod bytes;
+mod charset;
+mod header;
 mod json;
 mod json_schema;
 mod json_value;
+mod number;
 mod text;
 
 use ::bytes::Bytes;
-use millrace_sdk::{Datum, Error, Flat, Result};
+use millrace_sdk::{Datum, Error, Flat, Result, Type};
 
 /// A converter. Calls may overlap.
 pub trait Converter: Send + Sync {
@@ -22,7 +25,7 @@ pub trait Converter: Send + Sync {
     fn encode(&self, data: &[&Datum]) -> Vec<Result<Option<Bytes>>>;
 }
 
-/// What a converter is made from: the settings after `key.converter.` or `value.converter.`.
+/// What a converter is made from: the settings after `key.converter.`, `value.converter.` or `header.converter.`.
 type Make = fn(&Flat) -> Result<Box<dyn Converter>>;
 
 /// A converter's names, ours first, and how it is made.
@@ -36,15 +39,29 @@ const LIST: &[Entry] = &[
     Entry { names: &["json", json::CLASS, "JsonConverter", "Json"], make: json::JsonConverter::make },
     Entry { names: &["string", text::CLASS, "StringConverter", "String"], make: text::StringConverter::make },
     Entry { names: &["bytes", bytes::CLASS, "ByteArrayConverter", "ByteArray"], make: bytes::ByteArrayConverter::make },
+    Entry { names: &["boolean", number::BOOLEAN, "BooleanConverter", "Boolean"], make: number::boolean },
+    Entry { names: &["short", number::SHORT, "ShortConverter", "Short"], make: number::short },
+    Entry { names: &["integer", number::INTEGER, "IntegerConverter", "Integer"], make: number::integer },
+    Entry { names: &["long", number::LONG, "LongConverter", "Long"], make: number::long },
+    Entry { names: &["float", number::FLOAT, "FloatConverter", "Float"], make: number::float },
+    Entry { names: &["double", number::DOUBLE, "DoubleConverter", "Double"], make: number::double },
 ];
 
-/// Whether a converter is for keys or for values.
+/// For headers only.
+const SIMPLE_HEADER: Entry = Entry {
+    names: &["simple", header::CLASS, "SimpleHeaderConverter", "SimpleHeader"],
+    make: header::SimpleHeaderConverter::make,
+};
+
+/// Whether a converter is for keys, for values or for headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// `key.converter`
     Key,
     /// `value.converter`
     Value,
+    /// `header.converter`
+    Header,
 }
 
 impl Role {
@@ -54,14 +71,21 @@ impl Role {
         match self {
             Self::Key => "key.converter",
             Self::Value => "value.converter",
+            Self::Header => "header.converter",
         }
     }
 }
 
-fn entry(class: &str) -> Result<&'static Entry, String> {
+fn entry(role: Role, class: &str) -> Result<&'static Entry, String> {
     let class = class.trim();
+    if role == Role::Header && SIMPLE_HEADER.names.contains(&class) {
+        return Ok(&SIMPLE_HEADER);
+    }
     LIST.iter().find(|entry| entry.names.contains(&class)).ok_or_else(|| {
-        let available: Vec<&str> = LIST.iter().map(|entry| entry.names[0]).collect();
+        let mut available: Vec<&str> = LIST.iter().map(|entry| entry.names[0]).collect();
+        if role == Role::Header {
+            available.push(SIMPLE_HEADER.names[0]);
+        }
         format!("unknown converter {class}; available are {} and their Java class names", available.join(", "))
     })
 }
@@ -70,20 +94,30 @@ fn entry(class: &str) -> Result<&'static Entry, String> {
 ///
 /// # Errors
 /// A message that names those there are.
-pub fn check_class(class: &str) -> Result<(), String> {
-    entry(class).map(|_| ())
+pub fn check_class(role: Role, class: &str) -> Result<(), String> {
+    entry(role, class).map(|_| ())
 }
 
-/// Whether a header converter is the default one, which needs no converter here.
-#[must_use]
-pub fn is_default_header_converter(class: &str) -> bool {
-    matches!(
-        class.trim(),
-        "org.apache.kafka.connect.storage.SimpleHeaderConverter" | "SimpleHeaderConverter" | "SimpleHeader" | ""
-    )
+/// Connect's name of a schema type, for messages.
+pub(crate) fn connect_name(kind: Type) -> &'static str {
+    match kind {
+        Type::Int8 => "INT8",
+        Type::Int16 => "INT16",
+        Type::Int32 => "INT32",
+        Type::Int64 => "INT64",
+        Type::Float32 => "FLOAT32",
+        Type::Float64 => "FLOAT64",
+        Type::Boolean => "BOOLEAN",
+        Type::String => "STRING",
+        Type::Bytes => "BYTES",
+        Type::Array => "ARRAY",
+        Type::Map => "MAP",
+        Type::Struct => "STRUCT",
+    }
 }
 
-/// The converter that a connector asks for, else its tenant's, else ours: text keys, schemaless JSON values. As in Connect
+/// The converter that a connector asks for, else its tenant's, else ours: text keys, schemaless JSON values, headers by their
+/// looks. As in Connect
 /// the settings of a converter are taken from where its class is named.
 ///
 /// # Errors
@@ -95,12 +129,13 @@ pub fn converter(role: Role, config: &Flat, tenant: &Flat) -> Result<Box<dyn Con
             let prefix = format!("{key}.");
             let settings =
                 flat.iter().filter_map(|(name, value)| Some((name.strip_prefix(&prefix)?.to_owned(), value.clone())));
-            let entry = entry(class).map_err(|message| Error::bad_config(format!("{key}: {message}")))?;
+            let entry = entry(role, class).map_err(|message| Error::bad_config(format!("{key}: {message}")))?;
             return (entry.make)(&settings.collect());
         }
     }
     match role {
         Role::Key => text::StringConverter::make(&Flat::new()),
+        Role::Header => header::SimpleHeaderConverter::make(&Flat::new()),
         Role::Value => json::JsonConverter::make(&Flat::from([("schemas.enable".to_owned(), "false".to_owned())])),
     }
 }

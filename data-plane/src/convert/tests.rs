@@ -30,7 +30,7 @@ fn names_and_defaults_are_connects() {
     for class in ["json", "JsonConverter", "org.apache.kafka.connect.json.JsonConverter"] {
         assert_eq!(make(class, &[]).class(), "org.apache.kafka.connect.json.JsonConverter");
     }
-    let message = check_class("io.confluent.connect.avro.AvroConverter").unwrap_err();
+    let message = check_class(Role::Value, "io.confluent.connect.avro.AvroConverter").unwrap_err();
     assert!(message.contains("json, string, bytes"), "{message}");
     // Ours without a word, the tenant's, and the connector's over the tenant's.
     let none = Flat::new();
@@ -48,7 +48,7 @@ fn names_and_defaults_are_connects() {
 
 #[test]
 fn no_payload_is_null_for_every_converter() {
-    for class in ["json", "string", "bytes"] {
+    for class in ["json", "string", "bytes", "boolean", "short", "integer", "long", "float", "double"] {
         let converter = make(class, &[]);
         assert_eq!(converter.decode(&[None]).remove(0).unwrap(), Datum::Null, "{class}");
         assert_eq!(converter.encode(&[&Datum::Null]).remove(0).unwrap(), None, "{class}");
@@ -126,21 +126,23 @@ fn text_value(text: &'static str) -> Value {
 fn what_does_not_fit_its_schema_is_named() {
     let json = make("json", &[]);
     for (schema, payload, part) in [
-        (r#"{"type":"int8","optional":false}"#, "300", "payload: 300 does not fit Int8"),
-        (r#"{"type":"int32","optional":false}"#, "\"x\"", "payload is Int32 by the schema, but a string was found"),
-        (r#"{"type":"string","optional":false}"#, "null", "payload is required"),
+        (r#"{"type":"int8","optional":false}"#, "300", "300 does not fit INT8"),
+        (r#"{"type":"int32","optional":false}"#, "\"x\"", "it is INT32 by the schema, but a string was found"),
+        (r#"{"type":"int32","optional":false}"#, "1.5", "1.5 does not fit INT32"),
+        (r#"{"type":"int64","optional":false}"#, "9223372036854775808", "does not fit INT64"),
+        (r#"{"type":"string","optional":false}"#, "null", "Invalid null value for required STRING field"),
         (r#"{"type":"bytes","optional":false}"#, "\"?\"", "base64"),
         (
             r#"{"type":"struct","optional":false,"fields":[{"field":"a","type":"string","optional":false}]}"#,
             "{}",
-            "payload.a is required",
+            "payload.a does not fit its schema",
         ),
         (r#"{"type":"uuid"}"#, "1", "unknown type \"uuid\""),
         (r#"{"type":"array"}"#, "[]", "needs \"items\""),
         ("7", "1", "must be a JSON object"),
     ] {
         let error = decode(&*json, &format!("{{\"schema\":{schema},\"payload\":{payload}}}")).unwrap_err();
-        assert!(error.to_string().contains(part), "{schema} {payload}: {error}");
+        assert!(error.chain().contains(part), "{schema} {payload}: {}", error.chain());
     }
     for text in ["{}", "[]", "{\"schema\":null,\"payload\":1,\"x\":1}", "{\"payload\":1}", ""] {
         assert!(
@@ -161,14 +163,13 @@ fn text_is_text_and_everything_else_is_json() {
     for (value, expected) in [(text_value("x"), "x"), (Value::Int(7), "7"), (Value::Bool(true), "true")] {
         assert_eq!(encode(&*text, &Datum::schemaless(value)), expected);
     }
-    assert!(
-        converter(
-            Role::Key,
-            &flat(&[("key.converter", "string"), ("key.converter.converter.encoding", "UTF-16")]),
-            &Flat::new()
-        )
-        .is_err()
+    assert_eq!(
+        encode(&*text, &Datum::schemaless(Value::Json(Bytes::from_static(b"{\"a\":[1,null]}")))),
+        "{a=[1, null]}"
     );
+    let unknown = flat(&[("key.converter", "string"), ("key.converter.converter.encoding", "EBCDIC")]);
+    let Err(error) = converter(Role::Key, &unknown, &Flat::new()) else { panic!("taken") };
+    assert!(error.to_string().contains("Unsupported encoding EBCDIC"), "{error}");
 }
 
 #[test]
@@ -191,3 +192,6 @@ fn a_struct_of_a_source_is_written_as_connect_writes_it() {
     );
     assert_eq!(encode(&*json(), &datum), r#"{"a":1}"#);
 }
+
+mod captured;
+mod properties;

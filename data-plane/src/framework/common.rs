@@ -4,7 +4,7 @@ use millrace_sdk::{Flat, Problem};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::convert;
+use crate::convert::{self, Role};
 use crate::kafka::client::{self, ClientKind};
 use crate::model::TaskId;
 
@@ -55,20 +55,13 @@ pub(super) fn problems(flat: &Flat, clients: &[ClientKind]) -> Vec<Problem> {
             problems.push(Problem::new(key, format!("{key} are not available yet; remove the key \"{key}\"")));
         }
     }
-    for key in ["key.converter", "value.converter"] {
+    for role in [Role::Key, Role::Value, Role::Header] {
+        let key = role.config_key();
         if let Some(class) = flat.get(key)
-            && let Err(message) = convert::check_class(class)
+            && let Err(message) = convert::check_class(role, class)
         {
             problems.push(Problem::new(key, format!("Invalid value {class} for configuration {key}: {message}")));
         }
-    }
-    if let Some(class) = flat.get("header.converter")
-        && !convert::is_default_header_converter(class)
-    {
-        problems.push(Problem::new(
-            "header.converter",
-            format!("the header converter {class} is not available yet; headers are handed on as they come"),
-        ));
     }
     for kind in clients {
         problems.extend(client::override_problems(*kind, flat));

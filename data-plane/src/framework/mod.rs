@@ -37,9 +37,9 @@ pub fn findings(kind: ConnectorKind, flat: &Flat, tenant_settings: &Flat) -> Fin
     if let Err(problems) = parsed {
         findings.merge(problems);
     }
-    for role in [convert::Role::Key, convert::Role::Value] {
+    for role in [convert::Role::Key, convert::Role::Value, convert::Role::Header] {
         // An unknown class is a problem of its own already; this finds wrong settings of a known one.
-        if flat.get(role.config_key()).is_none_or(|class| convert::check_class(class).is_ok())
+        if flat.get(role.config_key()).is_none_or(|class| convert::check_class(role, class).is_ok())
             && let Err(error) = convert::converter(role, flat, tenant_settings)
         {
             findings.errors.push(millrace_sdk::Problem::new(role.config_key(), error.to_string()));

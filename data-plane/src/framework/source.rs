@@ -22,15 +22,18 @@ pub struct SourceSettings {
     #[serde(rename = "tasks.max", default = "one")]
     #[schemars(range(min = 1), extend("x-group" = "Common", "x-importance" = "high"))]
     pub tasks_max: i32,
-    /// Converter of keys: `json`, `string`, `bytes`, or the Java class of one of them. The default is the tenant's.
+    /// Converter of keys: `json`, `string`, `bytes`, `boolean`, `short`, `integer`, `long`,
+    /// `float`, `double`, or the Java class of one of them. The default is the tenant's.
     #[serde(rename = "key.converter", default)]
     #[schemars(extend("x-group" = "Common", "x-importance" = "low", "x-class" = true))]
     pub key_converter: Option<String>,
-    /// Converter of values: `json`, `string`, `bytes`, or the Java class of one of them. The default is the tenant's.
+    /// Converter of values: `json`, `string`, `bytes`, `boolean`, `short`, `integer`, `long`,
+    /// `float`, `double`, or the Java class of one of them. The default is the tenant's.
     #[serde(rename = "value.converter", default)]
     #[schemars(extend("x-group" = "Common", "x-importance" = "low", "x-class" = true))]
     pub value_converter: Option<String>,
-    /// Converter of headers. Headers are handed on as they come.
+    /// Converter of headers: `simple` (text is read as the value it looks like; the default), or one of those for keys and
+    /// values, or the Java class of one of them.
     #[serde(rename = "header.converter", default)]
     #[schemars(extend("x-group" = "Common", "x-importance" = "low", "x-class" = true))]
     pub header_converter: Option<String>,

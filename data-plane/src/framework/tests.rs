@@ -46,7 +46,7 @@ fn each_mistake_is_named_with_its_key() {
             "value.converter",
             "available are json",
         ),
-        (&[("topics", "a"), ("header.converter", "x.Y")], "header.converter", "not available yet"),
+        (&[("topics", "a"), ("header.converter", "x.Y")], "header.converter", "unknown converter x.Y"),
         (
             &[("topics", "a"), ("value.converter", "json"), ("value.converter.schemas.enable", "perhaps")],
             "value.converter",

@@ -1,6 +1,7 @@
 //! From a raw batch to the batch a connector sees. What cannot be decoded is named record by record, by key or value.
 
-use millrace_sdk::{Batch, Datum, Error, Header, Record};
+use bytes::Bytes;
+use millrace_sdk::{Batch, ByteString, Datum, Error, Header, Record, Result};
 
 use super::batch::RawBatch;
 use super::dead_letter::DeadLetter;
@@ -11,6 +12,7 @@ use crate::convert::Converter;
 pub(super) struct Converters {
     pub(super) key: Box<dyn Converter>,
     pub(super) value: Box<dyn Converter>,
+    pub(super) header: Box<dyn Converter>,
 }
 
 /// A record that cannot be decoded.
@@ -35,9 +37,11 @@ impl Converters {
         let values: Vec<_> = raw.records.iter().map(|record| record.value.clone()).collect();
         let keys = self.key.decode(&keys);
         let values = self.value.decode(&values);
+        let mut headers = self.headers(raw).into_iter();
         let mut records = Vec::with_capacity(raw.records.len());
         let mut undecodable = Vec::new();
         for (index, ((raw, key), value)) in raw.records.iter().zip(keys).zip(values).enumerate() {
+            let headers = named(&raw.headers, &mut headers);
             let (key, value) = match (key, value) {
                 (Ok(key), Ok(value)) => (key, value),
                 (Err(error), _) => {
@@ -49,10 +53,13 @@ impl Converters {
                     continue;
                 }
             };
-            let headers = raw.headers.iter().map(|(name, value)| Header {
-                key: name.clone(),
-                value: value.clone().map_or(Datum::Null, Datum::Encoded),
-            });
+            let headers = match headers {
+                Ok(headers) => headers,
+                Err(error) => {
+                    undecodable.push(Undecodable { index, stage: Stage::DecodeHeader, error });
+                    continue;
+                }
+            };
             records.push(Record {
                 offset: raw.offset,
                 timestamp_ms: raw.timestamp_ms,
@@ -60,16 +67,44 @@ impl Converters {
                 renamed_topic: None,
                 key,
                 value,
-                headers: headers.collect(),
+                headers,
             });
         }
         Decoded { batch: Batch { origin: raw.origin.clone(), records }, undecodable }
     }
 
+    /// The values of all headers of the batch, in order; most batches have none, which costs nothing.
+    fn headers(&self, raw: &RawBatch) -> Vec<Result<Datum>> {
+        let values: Vec<_> =
+            raw.records.iter().flat_map(|record| &record.headers).map(|(_, value)| value.clone()).collect();
+        if values.is_empty() { Vec::new() } else { self.header.decode(&values) }
+    }
+
     /// The dead letter of a record that cannot be decoded.
     pub(super) fn letter<'a>(&'a self, raw: &'a RawBatch, record: Undecodable) -> DeadLetter<'a> {
-        let class = if record.stage == Stage::DecodeKey { self.key.class() } else { self.value.class() };
+        let class = match record.stage {
+            Stage::DecodeKey => self.key.class(),
+            Stage::DecodeHeader => self.header.class(),
+            _ => self.value.class(),
+        };
         let Undecodable { index, stage, error } = record;
         DeadLetter { origin: &raw.origin, record: &raw.records[index], stage, class, error }
     }
+}
+
+/// A record's headers with their decoded values, which are taken from `values`; the first that could not be decoded is named.
+fn named(
+    names: &[(ByteString, Option<Bytes>)],
+    values: &mut impl Iterator<Item = Result<Datum>>,
+) -> Result<Vec<Header>> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    // All are taken even if one is bad: the next record's follow.
+    let decoded: Vec<_> = names.iter().zip(values).collect();
+    let headers = decoded.into_iter().map(|((name, _), value)| match value {
+        Ok(value) => Ok(Header { key: name.clone(), value }),
+        Err(error) => Err(Error::bad_record(format!("the header \"{name}\" cannot be decoded")).because(error)),
+    });
+    headers.collect()
 }

@@ -13,6 +13,10 @@ pub enum Stage {
     DecodeKey,
     /// Converting a value
     DecodeValue,
+    /// Converting a header
+    DecodeHeader,
+    /// Transforming a record
+    Transform,
     /// Writing to the store
     Write,
     /// Producing a dead letter
@@ -34,7 +38,8 @@ impl Stage {
         match self {
             Self::Start => "start",
             Self::Fetch => "fetch",
-            Self::DecodeKey | Self::DecodeValue => "decode",
+            Self::DecodeKey | Self::DecodeValue | Self::DecodeHeader => "decode",
+            Self::Transform => "transform",
             Self::Write => "write",
             Self::DeadLetter => "dead letter",
             Self::Commit => "commit",
@@ -49,9 +54,11 @@ impl Stage {
     pub fn connect_name(self) -> &'static str {
         match self {
             Self::DecodeKey => "KEY_CONVERTER",
+            Self::DecodeHeader => "HEADER_CONVERTER",
             Self::DecodeValue | Self::Encode => "VALUE_CONVERTER",
             Self::Start | Self::Fetch | Self::Commit => "KAFKA_CONSUME",
             Self::Produce | Self::DeadLetter => "KAFKA_PRODUCE",
+            Self::Transform => "TRANSFORMATION",
             Self::Poll => "TASK_POLL",
             Self::Write => "TASK_PUT",
         }
@@ -94,6 +101,8 @@ impl Failure {
         let mut text = match (&self.coordinates, self.stage) {
             (Some(at), Stage::DecodeKey) => format!("cannot decode the key of record {at}: "),
             (Some(at), Stage::DecodeValue) => format!("cannot decode the value of record {at}: "),
+            (Some(at), Stage::DecodeHeader) => format!("cannot decode a header of record {at}: "),
+            (Some(at), Stage::Transform) => format!("cannot transform the record {at}: "),
             (Some(at), stage) => format!("failed at record {at} (stage {}): ", stage.name()),
             (None, stage) => format!("failed (stage {}): ", stage.name()),
         };
@@ -107,8 +116,12 @@ impl Failure {
 
     fn remedy(&self) -> Option<&'static str> {
         match (self.error.kind(), self.stage) {
-            (ErrorKind::BadRecord, Stage::DecodeKey | Stage::DecodeValue) => Some(
-                "Choose the converter that fits the data (key.converter, value.converter), or set errors.tolerance=all, with \
+            (ErrorKind::BadRecord, Stage::DecodeKey | Stage::DecodeValue | Stage::DecodeHeader) => Some(
+                "Choose the converter that fits the data (key.converter, value.converter, header.converter), or set errors.tolerance=all, with \
+                 errors.deadletterqueue.topic.name to keep such records; a restart of the task tries the record again",
+            ),
+            (ErrorKind::BadRecord, Stage::Transform) => Some(
+                "Correct the options of the transform (transforms.…), put a predicate before it, or set errors.tolerance=all, with \
                  errors.deadletterqueue.topic.name to keep such records; a restart of the task tries the record again",
             ),
             (ErrorKind::BadRecord, _) => Some(

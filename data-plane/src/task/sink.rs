@@ -55,6 +55,7 @@ async fn open(life: &Life) -> Result<Running> {
     let converters = Arc::new(Converters {
         key: converter(Role::Key, &spec.config, &spec.tenant_settings)?,
         value: converter(Role::Value, &spec.config, &spec.tenant_settings)?,
+        header: converter(Role::Header, &spec.config, &spec.tenant_settings)?,
     });
     let mut config = spec.config.clone();
     config.extend(spec.task_config.clone());

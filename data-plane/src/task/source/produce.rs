@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use millrace_sdk::{Datum, Error, Position, Result, SourceBatch, SourceRecord, Value};
+use millrace_sdk::{Error, Position, Result, SourceBatch, SourceRecord};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::future_producer::DeliveryFuture;
@@ -47,6 +47,7 @@ pub(super) struct Output {
     life: Life,
     key: Box<dyn Converter>,
     value: Box<dyn Converter>,
+    header: Box<dyn Converter>,
     producer: SharedProducer,
     tolerance: Tolerance,
     log: bool,
@@ -59,6 +60,8 @@ struct Encoded {
     record: SourceRecord,
     key: Option<Bytes>,
     value: Option<Bytes>,
+    /// None without headers
+    headers: Option<OwnedHeaders>,
 }
 
 impl Output {
@@ -69,6 +72,7 @@ impl Output {
             life: life.clone(),
             key: converter(Role::Key, &spec.config, &spec.tenant_settings)?,
             value: converter(Role::Value, &spec.config, &spec.tenant_settings)?,
+            header: converter(Role::Header, &spec.config, &spec.tenant_settings)?,
             producer: life.environment.producers.producer(&client)?,
             tolerance: settings.tolerance,
             log: settings.log_errors,
@@ -126,15 +130,30 @@ impl Output {
         let values = self.value.encode(&records.iter().map(|record| &record.value).collect::<Vec<_>>());
         let mut encoded = Vec::with_capacity(records.len());
         for ((record, key), value) in records.into_iter().zip(keys).zip(values) {
-            match (key, value) {
-                (Ok(key), Ok(value)) => encoded.push(Encoded { record, key, value }),
-                (Err(error), _) | (_, Err(error)) => {
+            match (key, value, self.headers(&record)) {
+                (Ok(key), Ok(value), Ok(headers)) => encoded.push(Encoded { record, key, value, headers }),
+                (Err(error), _, _) | (_, Err(error), _) | (_, _, Err(error)) => {
                     let at = format!("for the topic {}", record.topic);
                     self.tolerate(Failure::at(Stage::Encode, at, error))?;
                 }
             }
         }
         Ok(encoded)
+    }
+
+    fn headers(&self, record: &SourceRecord) -> Result<Option<OwnedHeaders>> {
+        if record.headers.is_empty() {
+            return Ok(None);
+        }
+        let values: Vec<_> = record.headers.iter().map(|header| &header.value).collect();
+        let mut headers = OwnedHeaders::new_with_capacity(values.len());
+        for (header, value) in record.headers.iter().zip(self.header.encode(&values)) {
+            let value = value.map_err(|error| {
+                Error::bad_record(format!("the header \"{}\" cannot be encoded", header.key)).because(error)
+            })?;
+            headers = headers.insert(Header { key: &header.key, value: value.as_deref() });
+        }
+        Ok(Some(headers))
     }
 
     async fn enqueue(&self, one: &Encoded) -> Result<DeliveryFuture, Failure> {
@@ -152,8 +171,8 @@ impl Output {
             if let Some(timestamp) = one.record.timestamp_ms {
                 record = record.timestamp(timestamp);
             }
-            if !one.record.headers.is_empty() {
-                record = record.headers(headers(&one.record));
+            if let Some(headers) = &one.headers {
+                record = record.headers(headers.clone());
             }
             match self.producer.send_result(record) {
                 Ok(delivery) => return Ok(delivery),
@@ -210,26 +229,4 @@ fn refused(topic: &str, error: KafkaError) -> Failure {
         _ => Error::transient(format!("cannot produce to the topic {topic}")).because(error),
     };
     Failure::at(Stage::Produce, at, error)
-}
-
-/// Headers as Connect's SimpleHeaderConverter writes them: text as it is, everything else as JSON.
-fn headers(record: &SourceRecord) -> OwnedHeaders {
-    let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
-    for header in &record.headers {
-        let value = header_bytes(&header.value);
-        headers = headers.insert(Header { key: &header.key, value: value.as_deref() });
-    }
-    headers
-}
-
-fn header_bytes(datum: &Datum) -> Option<Vec<u8>> {
-    match datum {
-        Datum::Null | Datum::Decoded { value: Value::Null, .. } => None,
-        Datum::Encoded(bytes) | Datum::Decoded { value: Value::Bytes(bytes), .. } => Some(bytes.to_vec()),
-        Datum::Decoded { value: Value::Str(text), .. } => Some(text.as_bytes().to_vec()),
-        Datum::Decoded { value, .. } => {
-            let mut json = Vec::new();
-            millrace_sdk::json::write(value, &mut json).ok().map(|()| json)
-        }
-    }
 }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use millrace_sdk::{Bytes, Field};
+use crate::{Bytes, Decimal, Field};
 
 use super::*;
 

@@ -1,16 +1,16 @@
-//! A value as Java's `toString` writes it, which is what Connect's file sink writes: `{a=1, b=x}` for a map, `Struct{a=1,b=x}`
+//! A value as Java's `toString` writes it, which is what Connect's `StringConverter` and its file sink write: `{a=1, b=x}` for a map, `Struct{a=1,b=x}`
 //! for a struct, `[1, 2]` for a list. Two things differ: bytes are written as text (Java writes their address), and a map
 //! keeps its order (Java's `HashMap` has none).
 
 use std::fmt::Write as _;
 
-use millrace_sdk::{Datum, Decimal, Result, Schema, Type, Value};
+use crate::{ByteString, Datum, Result, Schema, Type, Value};
 
 /// Appends what Java would print.
 ///
 /// # Errors
-/// `BadRecord` for bytes that claim to be JSON and are not.
-pub(crate) fn print(datum: &Datum, out: &mut String) -> Result<()> {
+/// `BadRecord` for bytes that claim to be JSON and are not, and for decimals beyond ten thousand digits.
+pub fn print(datum: &Datum, out: &mut String) -> Result<()> {
     match datum {
         Datum::Null => out.push_str("null"),
         Datum::Encoded(bytes) => out.push_str(&String::from_utf8_lossy(bytes)),
@@ -27,10 +27,12 @@ fn value_text(value: &Value, schema: Option<&Schema>, out: &mut String) -> Resul
         Value::Float(number) if schema.is_some_and(|schema| schema.kind == Type::Float32) => {
             #[allow(clippy::cast_possible_truncation)] // it was a float
             let number = *number as f32;
-            out.push_str(&scientific(f64::from(number), &format!("{number:e}")));
+            out.push_str(&scientific(f64::from(number), &two_digits(format!("{number:e}"), format!("{number:.1e}"))));
         }
-        Value::Float(number) => out.push_str(&scientific(*number, &format!("{number:e}"))),
-        Value::Decimal(decimal) => out.push_str(&decimal_text(decimal)),
+        Value::Float(number) => {
+            out.push_str(&scientific(*number, &two_digits(format!("{number:e}"), format!("{number:.1e}"))))
+        }
+        Value::Decimal(decimal) => out.push_str(&decimal.text()?),
         Value::Str(text) => out.push_str(text),
         Value::Bytes(bytes) => out.push_str(&String::from_utf8_lossy(bytes)),
         Value::Date(days) => out.push_str(&date_text(i64::from(*days) * 86_400_000)),
@@ -65,7 +67,7 @@ fn value_text(value: &Value, schema: Option<&Schema>, out: &mut String) -> Resul
 }
 
 /// Fields in the schema's order; null fields are left out.
-fn struct_text(fields: &[(millrace_sdk::ByteString, Value)], schema: &Schema, out: &mut String) -> Result<()> {
+fn struct_text(fields: &[(ByteString, Value)], schema: &Schema, out: &mut String) -> Result<()> {
     out.push_str("Struct{");
     let mut first = true;
     for field in &schema.fields {
@@ -84,6 +86,11 @@ fn struct_text(fields: &[(millrace_sdk::ByteString, Value)], schema: &Schema, ou
 fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
     // Writing into a String cannot fail.
     let _ = out.write_fmt(text);
+}
+
+/// Java writes at least two digits, and the second is the right one where one would do to tell the number from others.
+fn two_digits(shortest: String, two: String) -> String {
+    if shortest.contains('.') || two.contains(".0e") { shortest } else { two }
 }
 
 /// Java's notation of a number whose shortest digits are `exponential` (such as `1.25e3`): plain between 10^-3 and 10^7.
@@ -115,49 +122,6 @@ fn scientific(number: f64, exponential: &str) -> String {
         return format!("{sign}{digits:0<whole$}.0");
     }
     format!("{sign}{}.{}", &digits[..whole], &digits[whole..])
-}
-
-/// `BigDecimal.toString`.
-fn decimal_text(decimal: &Decimal) -> String {
-    let negative = decimal.unscaled.first().is_some_and(|first| first & 0x80 != 0);
-    let digits = magnitude_digits(&decimal.unscaled, negative);
-    let sign = if negative { "-" } else { "" };
-    let adjusted = digits.len() as i64 - 1 - i64::from(decimal.scale);
-    if decimal.scale == 0 {
-        return format!("{sign}{digits}");
-    }
-    if decimal.scale > 0 && adjusted >= -6 {
-        let scale = usize::try_from(decimal.scale).unwrap_or(0);
-        let padded = format!("{digits:0>width$}", width = scale + 1);
-        let (whole, fraction) = padded.split_at(padded.len() - scale);
-        return format!("{sign}{whole}.{fraction}");
-    }
-    let (first, rest) = digits.split_at(1);
-    let point = if rest.is_empty() { String::new() } else { format!(".{rest}") };
-    if adjusted == 0 { format!("{sign}{first}{point}") } else { format!("{sign}{first}{point}E{adjusted:+}") }
-}
-
-fn magnitude_digits(unscaled: &[u8], negative: bool) -> String {
-    let mut magnitude = unscaled.to_vec();
-    if negative {
-        let mut carry = true;
-        for byte in magnitude.iter_mut().rev() {
-            let (sum, overflow) = (!*byte).overflowing_add(u8::from(carry));
-            *byte = sum;
-            carry = overflow;
-        }
-    }
-    let mut digits = Vec::new();
-    while magnitude.iter().any(|byte| *byte != 0) {
-        let mut rest = 0_u16;
-        for byte in &mut magnitude {
-            rest = rest << 8 | u16::from(*byte);
-            *byte = (rest / 10).to_le_bytes()[0];
-            rest %= 10;
-        }
-        digits.push(char::from(b'0' + rest.to_le_bytes()[0]));
-    }
-    if digits.is_empty() { "0".to_owned() } else { digits.iter().rev().collect() }
 }
 
 /// `java.util.Date.toString` in UTC: `Sat Nov 21 10:15:30 UTC 2026`.
