@@ -8,10 +8,11 @@ use crate::source::Source;
 const MOST_LINES: usize = 600;
 const MOST_TEST_LINES: usize = 200;
 
-const CONNECTORS: [&str; 4] = [
+const CONNECTORS: [&str; 5] = [
     "millrace-connector-cassandra",
     "millrace-connector-elasticsearch",
     "millrace-connector-file",
+    "millrace-connector-generator",
     "millrace-connector-mongodb",
 ];
 
