@@ -19,6 +19,7 @@ needed() {
       mongodb)
         command -v python3 > /dev/null || echo "python3|python3"
         python3 -m pip --version > /dev/null 2>&1 || echo "pip for python3|python3-pip"
+        python3 -c 'import ensurepip, venv' > /dev/null 2>&1 || echo "venv for python3|python3-venv"
         ldconfig -p | grep 'libcurl\.so\.4' > /dev/null || echo "libcurl4|libcurl4"
         ldconfig -p | grep 'libssl\.so\.3' > /dev/null || echo "libssl3|libssl3"
         ;;
