@@ -28,10 +28,19 @@ pub fn group_id(tenant: &str, connector: &str) -> String {
     if tenant == DEFAULT_TENANT { format!("connect-{connector}") } else { format!("millrace.{tenant}.{connector}") }
 }
 
-/// The static member of that group which a task is, wherever it runs.
+/// The static member of that group which a task is, wherever it runs, as long as it reads the same topics. A static member
+/// that comes back keeps its partitions, and the broker does not look whether it subscribes to something else now: a task
+/// whose topics were changed must be another member.
 #[must_use]
-pub fn instance_id(task: &TaskId) -> String {
-    format!("{}.{}-{}", task.tenant, task.connector, task.index)
+pub fn instance_id(task: &TaskId, topics: &[String], topics_regex: &str) -> String {
+    let mut names: Vec<&str> = topics.iter().map(|topic| topic.trim()).collect();
+    names.sort_unstable();
+    // FNV-1a: the same in every version and on every machine.
+    let bytes = names.iter().flat_map(|name| name.bytes().chain([b',']));
+    let hash = bytes
+        .chain(topics_regex.trim().bytes())
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    format!("{}.{}-{}-{hash:08x}", task.tenant, task.connector, task.index)
 }
 
 /// The topic with a tenant's source offsets.

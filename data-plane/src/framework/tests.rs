@@ -83,7 +83,13 @@ fn names_follow_from_tenant_and_connector() {
     assert_eq!(group_id("default", "orders"), "connect-orders");
     assert_eq!(group_id("acme", "orders"), "millrace.acme.orders");
     let task = TaskId { tenant: "acme".to_owned(), connector: "orders".to_owned(), index: 3 };
-    assert_eq!(instance_id(&task), "acme.orders-3");
+    let instance = |topics: &[&str], regex: &str| {
+        instance_id(&task, &topics.iter().map(|topic| (*topic).to_owned()).collect::<Vec<_>>(), regex)
+    };
+    assert_eq!(instance(&["a", "b"], ""), "acme.orders-3-d72e17de");
+    assert_eq!(instance(&["b", " a"], ""), instance(&["a", "b"], ""));
+    assert_ne!(instance(&["a"], ""), instance(&["a", "b"], ""));
+    assert_ne!(instance(&[], "a.*"), instance(&[], "b.*"));
     assert_eq!(offsets_topic("default", &Flat::new()), "millrace-offsets");
     assert_eq!(offsets_topic("acme", &Flat::new()), "millrace-acme-offsets");
     assert_eq!(offsets_topic("acme", &flat(&[("offset.storage.topic", "o")])), "o");

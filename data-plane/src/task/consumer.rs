@@ -63,7 +63,12 @@ pub(super) enum Note {
     /// From the statistics: the ends of partitions, and whether any broker is connected
     Statistics { ends: Vec<End>, connected: bool },
     /// Something is wrong with the connection; librdkafka goes on trying
-    Trouble(String),
+    Trouble {
+        /// For the user
+        text: String,
+        /// Whether an earlier one says more
+        vague: bool,
+    },
 }
 
 /// The consumer's context.
@@ -109,7 +114,9 @@ impl ClientContext for Notes {
         if let Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) = error.rdkafka_error_code() {
             return; // Kafka is reached; the look-up of topics says which is not there.
         }
-        self.add(Note::Trouble(trouble(&error, reason)));
+        // "All brokers are down" comes last and says the least.
+        let vague = error.rdkafka_error_code() == Some(Code::AllBrokersDown);
+        self.add(Note::Trouble { text: trouble(&error, reason), vague });
     }
 }
 
@@ -203,7 +210,7 @@ const USUAL_PARTITIONS: i64 = 16;
 /// The settings of a task's consumer.
 pub(super) fn settings(spec: &TaskSpec, sink: &SinkSettings, config: &Flat) -> Result<ClientSettings> {
     let per_partition = (sink.buffer_memory / 2 / USUAL_PARTITIONS).clamp(64 * 1024, 8 * 1024 * 1024);
-    let client_id = format!("millrace-{}", instance_id(&spec.id));
+    let client_id = format!("millrace-{}.{}-{}", spec.id.tenant, spec.id.connector, spec.id.index);
     Ok(ClientSettings::build(ClientKind::Consumer, &spec.tenant_settings, config)?
         .with_default("group.id", group_id(&spec.id.tenant, &spec.id.connector))
         .with_default("client.id", client_id)
@@ -213,7 +220,7 @@ pub(super) fn settings(spec: &TaskSpec, sink: &SinkSettings, config: &Flat) -> R
             "fetch.max.bytes",
             (sink.buffer_memory / 4).max(per_partition).min(i64::from(i32::MAX / 2)).to_string(),
         )
-        .with("group.instance.id", instance_id(&spec.id))
+        .with("group.instance.id", instance_id(&spec.id, &sink.topics, &sink.topics_regex))
         .with("statistics.interval.ms", STATISTICS_INTERVAL_MS))
 }
 

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
 use millrace_sdk::{Error, Flat, Position, Positions, Result};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::producer::FutureRecord;
@@ -167,8 +169,8 @@ async fn create(topic: &str, tenant: &Flat) -> Result<()> {
 async fn partitions(settings: &ClientSettings, topic: &str) -> Result<Option<Vec<i32>>> {
     let (settings, topic) = (settings.clone(), topic.to_owned());
     let look = move || -> Result<Option<Vec<i32>>> {
-        let consumer: BaseConsumer =
-            settings.config().create().map_err(|error| creation_error("a Kafka consumer", error))?;
+        let consumer: BaseConsumer<Quiet> =
+            settings.config().create_with_context(Quiet).map_err(|error| creation_error("a Kafka consumer", error))?;
         let metadata = consumer.fetch_metadata(Some(&topic), METADATA_LIMIT).map_err(|error| {
             Error::transient(format!("cannot look for the offsets topic {topic}: Kafka does not answer")).because(error)
         })?;
@@ -195,6 +197,21 @@ async fn appeared(settings: &ClientSettings, topic: &str) -> Result<Vec<i32>> {
     }
 }
 
+/// What librdkafka says comes back from the calls, and the end of a partition is no error here.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(?level, facility, message, "librdkafka");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "librdkafka");
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
 type Entries = BTreeMap<String, (Vec<u8>, Position)>;
 
 /// Reads every partition to its end; keeps what belongs to the connector. Blocking.
@@ -205,8 +222,8 @@ fn read(
     connector: &str,
     stop: &AtomicBool,
 ) -> Result<Entries> {
-    let consumer: BaseConsumer =
-        settings.config().create().map_err(|error| creation_error("a Kafka consumer", error))?;
+    let consumer: BaseConsumer<Quiet> =
+        settings.config().create_with_context(Quiet).map_err(|error| creation_error("a Kafka consumer", error))?;
     let failed = |error: KafkaError| Error::transient(format!("cannot read the offsets topic {topic}")).because(error);
     let mut list = TopicPartitionList::new();
     for partition in &partitions {

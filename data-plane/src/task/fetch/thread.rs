@@ -205,8 +205,9 @@ impl Fetching<'_> {
                 "a partition has no committed offset, or one that Kafka no longer has, and auto.offset.reset is none: \
                  {error}; set consumer.override.auto.offset.reset to earliest or latest, or set the group's offsets"
             ))),
-            // One broker of several, or an idle connection that was closed: librdkafka reconnects.
-            Some(Code::BrokerTransportFailure) => {
+            // One broker of several, or an idle connection that was closed: librdkafka reconnects. That all are down is
+            // a note already.
+            Some(Code::BrokerTransportFailure | Code::AllBrokersDown) => {
                 tracing::debug!(%error, "connection to a broker lost");
                 Ok(())
             }
@@ -258,7 +259,8 @@ impl Fetching<'_> {
                 let ends = ends.collect();
                 self.tell(FetchEvent::Ends(ends));
             }
-            Note::Trouble(text) => {
+            Note::Trouble { vague: true, .. } if self.trouble => {}
+            Note::Trouble { text, .. } => {
                 self.trouble = true;
                 self.tell(FetchEvent::Remark { subject: "kafka", text: Some(text) });
             }
