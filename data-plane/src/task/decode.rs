@@ -108,3 +108,6 @@ fn named(
     });
     headers.collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! The limit that a sink is measured against: nothing but librdkafka and one copy of each payload.
+//!
+//! ```text
+//! limit --bootstrap 127.0.0.1:9092 --topic orders --records 1000000 [--rounds 5]
+//! ```
+//!
+//! The library is the one the worker links, with the settings of a worker's consumer; all partitions are read from their
+//! start by one thread, without a group. Keys and values are copied once into a buffer per batch, as the worker does.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::Message;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+/// Records per buffer, as in the worker.
+const BATCH: usize = 2000;
+const SILENCE: Duration = Duration::from_secs(10);
+
+struct Options {
+    bootstrap: String,
+    topic: String,
+    records: u64,
+    rounds: u32,
+}
+
+fn options() -> Result<Options, String> {
+    let mut options =
+        Options { bootstrap: "127.0.0.1:9092".to_owned(), topic: String::new(), records: 1_000_000, rounds: 1 };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
+        let number = |value: &str| value.parse().map_err(|_| format!("{word}: {value} is no number"));
+        match word.as_str() {
+            "--bootstrap" => options.bootstrap = value,
+            "--topic" => options.topic = value,
+            "--records" => options.records = number(&value)?,
+            "--rounds" => options.rounds = u32::try_from(number(&value)?).map_err(|error| error.to_string())?,
+            _ => return Err(format!("unknown option {word}")),
+        }
+    }
+    if options.topic.is_empty() {
+        return Err("--topic is missing".to_owned());
+    }
+    Ok(options)
+}
+
+/// Every partition of the topic from its start.
+fn assigned(options: &Options) -> Result<BaseConsumer, String> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &options.bootstrap)
+        .set("group.id", "millrace-bench-limit")
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("isolation.level", "read_uncommitted")
+        .set("check.crcs", "true")
+        .set("queued.max.messages.kbytes", "1024")
+        .set("fetch.message.max.bytes", "1048576")
+        .set("fetch.max.bytes", "8388608")
+        .set("fetch.queue.backoff.ms", "10")
+        .create()
+        .map_err(|error| error.to_string())?;
+    let metadata = consumer.fetch_metadata(Some(&options.topic), SILENCE).map_err(|error| error.to_string())?;
+    let mut list = TopicPartitionList::new();
+    for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+        list.add_partition_offset(&options.topic, partition.id(), Offset::Beginning)
+            .map_err(|error| error.to_string())?;
+    }
+    if list.count() == 0 {
+        return Err(format!("there is no topic {}", options.topic));
+    }
+    consumer.assign(&list).map_err(|error| error.to_string())?;
+    Ok(consumer)
+}
+
+/// User and system time of this process, in seconds.
+fn cpu_seconds() -> Result<f64, String> {
+    // Ticks are hundredths on every Linux that Rust runs on.
+    let stat = std::fs::read_to_string("/proc/self/stat").map_err(|error| error.to_string())?;
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
+    match (ticks(11), ticks(12)) {
+        (Some(user), Some(system)) => Ok((user + system) / 100.0),
+        _ => Err("cannot read /proc/self/stat".to_owned()),
+    }
+}
+
+fn round(options: &Options) -> Result<(f64, f64), String> {
+    let cpu_before = cpu_seconds()?;
+    let consumer = assigned(options)?;
+    let mut buffer: Vec<u8> = Vec::new();
+    let (mut seen, mut in_buffer, mut bytes) = (0_u64, 0_usize, 0_usize);
+    let mut started = None;
+    while seen < options.records {
+        let Some(message) = consumer.poll(SILENCE) else {
+            return Err(format!("the topic ended, or Kafka fell silent, after {seen} records"));
+        };
+        let message = message.map_err(|error| error.to_string())?;
+        // From the first record: connecting is measured as start-up, not here.
+        started.get_or_insert_with(Instant::now);
+        buffer.extend_from_slice(message.key().unwrap_or_default());
+        buffer.extend_from_slice(message.payload().unwrap_or_default());
+        seen += 1;
+        in_buffer += 1;
+        if in_buffer == BATCH {
+            bytes += std::hint::black_box(std::mem::take(&mut buffer)).len();
+            in_buffer = 0;
+        }
+    }
+    bytes += std::hint::black_box(buffer).len();
+    let seconds = started.map_or(0.0, |started| started.elapsed().as_secs_f64());
+    let cpu = cpu_seconds()? - cpu_before;
+    #[allow(clippy::cast_precision_loss)] // counts of a benchmark
+    let (rate, per_million) = (seen as f64 / seconds, cpu * 1e6 / seen as f64);
+    println!("{seen} records, {bytes} bytes: {rate:.0} records/s, {per_million:.3} CPU-seconds per million records");
+    Ok((rate, per_million))
+}
+
+fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    let middle = numbers.len() / 2;
+    if numbers.len() % 2 == 1 { numbers[middle] } else { f64::midpoint(numbers[middle - 1], numbers[middle]) }
+}
+
+fn measured() -> Result<(), String> {
+    let options = options()?;
+    let rounds: Vec<(f64, f64)> = (0..options.rounds.max(1)).map(|_| round(&options)).collect::<Result<_, _>>()?;
+    let rate = median(rounds.iter().map(|(rate, _)| *rate).collect());
+    let cpu = median(rounds.iter().map(|(_, cpu)| *cpu).collect());
+    println!("median of {}: {rate:.0} records/s, {cpu:.3} CPU-seconds per million records", rounds.len());
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    match measured() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("limit: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
