@@ -10,5 +10,6 @@ pub mod metrics;
 pub mod model;
 pub mod session;
 pub mod task;
+mod transform;
 mod wire;
 pub mod worker;

@@ -59,11 +59,6 @@ pub(super) fn problems(flat: &Flat, clients: &[ClientKind]) -> Vec<Problem> {
     if flat.get("name").is_some_and(|name| name.trim().is_empty()) {
         problems.push(Problem::new("name", "Invalid value  for configuration name: String must be non-empty"));
     }
-    for key in ["transforms", "predicates"] {
-        if flat.get(key).is_some_and(|list| !list.trim().is_empty()) {
-            problems.push(Problem::new(key, format!("{key} are not available yet; remove the key \"{key}\"")));
-        }
-    }
     for role in [Role::Key, Role::Value, Role::Header] {
         let key = role.config_key();
         if let Some(class) = flat.get(key)

@@ -3,6 +3,7 @@
 
 use crate::convert;
 use crate::kafka::client;
+use crate::transform;
 
 mod common;
 mod sink;
@@ -45,6 +46,7 @@ pub fn findings(kind: ConnectorKind, flat: &Flat, tenant_settings: &Flat) -> Fin
             findings.errors.push(millrace_sdk::Problem::new(role.config_key(), error.to_string()));
         }
     }
+    findings.merge(transform::findings(flat));
     findings.merge(client::override_findings(flat, tenant_settings));
     findings
 }

@@ -37,11 +37,12 @@ pub struct SourceSettings {
     #[serde(rename = "header.converter", default)]
     #[schemars(extend("x-group" = "Common", "x-importance" = "low", "x-class" = true))]
     pub header_converter: Option<String>,
-    /// Aliases for the transformations to be applied to records. Not available yet.
+    /// Aliases for the transformations to be applied to records, in order. What each is and does stands under
+    /// `transforms.<alias>.type`, `transforms.<alias>.predicate`, `transforms.<alias>.negate` and its own options.
     #[serde(default)]
     #[schemars(extend("x-group" = "Transforms", "x-importance" = "low"))]
     pub transforms: Vec<String>,
-    /// Aliases for the predicates used by transformations. Not available yet.
+    /// Aliases for the predicates used by transformations; `predicates.<alias>.type` and their own options.
     #[serde(default)]
     #[schemars(extend("x-group" = "Predicates", "x-importance" = "low"))]
     pub predicates: Vec<String>,

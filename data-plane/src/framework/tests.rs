@@ -39,8 +39,8 @@ fn each_mistake_is_named_with_its_key() {
         (&[("topics.regex", "(")], "topics.regex", "Invalid value ("),
         (&[("topics", "a"), ("tasks.max", "0")], "tasks.max", "at least 1"),
         (&[("topics", "a"), ("errors.tolerance", "some")], "errors.tolerance", "must be one of: none, all"),
-        (&[("topics", "a"), ("transforms", "t")], "transforms", "not available yet"),
-        (&[("topics", "a"), ("predicates", "t")], "predicates", "not available yet"),
+        (&[("topics", "a"), ("transforms", "t")], "transforms.t.type", "Missing required configuration"),
+        (&[("topics", "a"), ("predicates", "p")], "predicates.p.type", "Missing required configuration"),
         (
             &[("topics", "a"), ("value.converter", "io.confluent.connect.avro.AvroConverter")],
             "value.converter",

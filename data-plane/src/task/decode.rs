@@ -1,4 +1,4 @@
-//! From a raw batch to the batch a connector sees. What cannot be decoded is named record by record, by key or value.
+//! From a raw batch to the batch a connector sees. What cannot be decoded or transformed is named record by record.
 
 use bytes::Bytes;
 use millrace_sdk::{Batch, ByteString, Datum, Error, Header, Record, Result};
@@ -7,6 +7,7 @@ use super::batch::RawBatch;
 use super::dead_letter::DeadLetter;
 use super::failure::Stage;
 use crate::convert::Converter;
+use crate::transform::Chain;
 
 /// The converters of a task.
 pub(super) struct Converters {
@@ -15,12 +16,14 @@ pub(super) struct Converters {
     pub(super) header: Box<dyn Converter>,
 }
 
-/// A record that cannot be decoded.
+/// A record that cannot be decoded or transformed.
 #[derive(Debug)]
 pub(super) struct Undecodable {
     /// Index into the raw batch
     pub(super) index: usize,
     pub(super) stage: Stage,
+    /// The Java class of the converter or transform
+    pub(super) class: &'static str,
     pub(super) error: Error,
 }
 
@@ -45,18 +48,28 @@ impl Converters {
             let (key, value) = match (key, value) {
                 (Ok(key), Ok(value)) => (key, value),
                 (Err(error), _) => {
-                    undecodable.push(Undecodable { index, stage: Stage::DecodeKey, error });
+                    undecodable.push(Undecodable { index, stage: Stage::DecodeKey, class: self.key.class(), error });
                     continue;
                 }
                 (_, Err(error)) => {
-                    undecodable.push(Undecodable { index, stage: Stage::DecodeValue, error });
+                    undecodable.push(Undecodable {
+                        index,
+                        stage: Stage::DecodeValue,
+                        class: self.value.class(),
+                        error,
+                    });
                     continue;
                 }
             };
             let headers = match headers {
                 Ok(headers) => headers,
                 Err(error) => {
-                    undecodable.push(Undecodable { index, stage: Stage::DecodeHeader, error });
+                    undecodable.push(Undecodable {
+                        index,
+                        stage: Stage::DecodeHeader,
+                        class: self.header.class(),
+                        error,
+                    });
                     continue;
                 }
             };
@@ -79,17 +92,28 @@ impl Converters {
             raw.records.iter().flat_map(|record| &record.headers).map(|(_, value)| value.clone()).collect();
         if values.is_empty() { Vec::new() } else { self.header.decode(&values) }
     }
+}
 
-    /// The dead letter of a record that cannot be decoded.
-    pub(super) fn letter<'a>(&'a self, raw: &'a RawBatch, record: Undecodable) -> DeadLetter<'a> {
-        let class = match record.stage {
-            Stage::DecodeKey => self.key.class(),
-            Stage::DecodeHeader => self.header.class(),
-            _ => self.value.class(),
-        };
-        let Undecodable { index, stage, error } = record;
-        DeadLetter { origin: &raw.origin, record: &raw.records[index], stage, class, error }
+impl Decoded {
+    /// Transforms the records; those that fail join the undecodable ones, in the batch's order.
+    pub(super) fn transform(&mut self, raw: &RawBatch, chain: &mut Chain) {
+        let rejected = chain.apply(&mut self.batch);
+        if rejected.is_empty() {
+            return;
+        }
+        for one in rejected {
+            // Every record of the batch came from the raw one.
+            let Ok(index) = raw.records.binary_search_by_key(&one.offset, |record| record.offset) else { continue };
+            self.undecodable.push(Undecodable { index, stage: Stage::Transform, class: one.class, error: one.error });
+        }
+        self.undecodable.sort_by_key(|one| one.index);
     }
+}
+
+/// The dead letter of a record that cannot be decoded or transformed.
+pub(super) fn letter(raw: &RawBatch, record: Undecodable) -> DeadLetter<'_> {
+    let Undecodable { index, stage, class, error } = record;
+    DeadLetter { origin: &raw.origin, record: &raw.records[index], stage, class, error }
 }
 
 /// A record's headers with their decoded values, which are taken from `values`; the first that could not be decoded is named.
@@ -108,6 +132,3 @@ fn named(
     });
     headers.collect()
 }
-
-#[cfg(test)]
-mod tests;

@@ -26,6 +26,7 @@ use super::supervise::Life;
 use super::write::{Outcome, Writer};
 use crate::convert::{Role, converter};
 use crate::framework::{SinkSettings, full_match};
+use crate::transform;
 
 use partitions::Partitions;
 use running::Running;
@@ -52,11 +53,12 @@ async fn open(life: &Life) -> Result<Running> {
     let settings = settings(life)?;
     let plugin = life.environment.catalog.sink(&spec.class)?;
     let consumer_settings = consumer::settings(spec, &settings, &spec.config)?;
-    let converters = Arc::new(Converters {
+    let converters = Converters {
         key: converter(Role::Key, &spec.config, &spec.tenant_settings)?,
         value: converter(Role::Value, &spec.config, &spec.tenant_settings)?,
         header: converter(Role::Header, &spec.config, &spec.tenant_settings)?,
-    });
+    };
+    let transforms = transform::chain(&spec.config)?;
     let mut config = spec.config.clone();
     config.extend(spec.task_config.clone());
     let context = TaskContext {
@@ -93,6 +95,7 @@ async fn open(life: &Life) -> Result<Running> {
     Ok(Running {
         life: life.clone(),
         converters,
+        transforms,
         writer,
         fetcher,
         partitions: Partitions::default(),

@@ -38,6 +38,8 @@ pub(crate) struct Store {
     pub(crate) rows: Mutex<BTreeMap<String, u64>>,
     /// Every write of a record, in order: key and sequence number
     pub(crate) log: Mutex<Vec<(String, u64)>>,
+    /// Topic and value (as JSON) of the newest write of each sequence number
+    pub(crate) seen: Mutex<BTreeMap<u64, (String, String)>>,
     /// Keys of writes under way: two of one key at a time break the contract
     busy: Mutex<HashSet<u64>>,
     pub(crate) overlaps: AtomicUsize,
@@ -155,6 +157,10 @@ impl RecordingTask {
             }
             let key = key_of(record);
             rows.insert(key.clone(), sequence);
+            let mut value = Vec::new();
+            millrace_sdk::json::write(&record.value.value(), &mut value).unwrap();
+            let seen = (batch.topic(record).to_string(), String::from_utf8(value).unwrap());
+            store.seen.lock().unwrap().insert(sequence, seen);
             log.push((key, sequence));
         }
         Ok(report)

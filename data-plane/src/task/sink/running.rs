@@ -14,13 +14,14 @@ use tokio::time::Instant;
 
 use super::{JobDone, Origin, Partitions, Raw, Tokens};
 use crate::task::batch::RawBatch;
-use crate::task::decode::{Converters, Undecodable};
+use crate::task::decode::{Converters, Undecodable, letter};
 use crate::task::failure::{Failure, Stage};
 use crate::task::fetch::{Command, FetchEvent, Fetcher};
 use crate::task::lanes::{self, ChunkPlan, Lanes, Order};
 use crate::task::retry::Ties;
 use crate::task::supervise::{Life, panicked};
 use crate::task::write::{Chunk, Outcome, Writer};
+use crate::transform::Chain;
 
 /// How long writes in flight are waited for when partitions are revoked. Siblings wait with us.
 const REVOKE_LIMIT: Duration = Duration::from_secs(10);
@@ -40,7 +41,9 @@ pub(super) struct Revocation {
 
 pub(super) struct Running {
     pub(super) life: Life,
-    pub(super) converters: Arc<Converters>,
+    pub(super) converters: Converters,
+    /// None without transforms
+    pub(super) transforms: Option<Chain>,
     pub(super) writer: Arc<Writer>,
     pub(super) fetcher: Fetcher,
     pub(super) partitions: Partitions,
@@ -114,7 +117,7 @@ impl Running {
         }
     }
 
-    /// Decodes a batch, splits it over the lanes, and starts what may start.
+    /// Decodes and transforms a batch, splits it over the lanes, and starts what may start.
     fn on_batch(&mut self, assignment: u64, raw: RawBatch) {
         let Some(mut last) = raw.records.last().map(|record| record.offset) else { return };
         let Some(partition) = self.partitions.get_mut(&raw.origin, assignment) else {
@@ -124,7 +127,10 @@ impl Running {
         if self.ending.is_some() {
             return;
         }
-        let decoded = self.converters.decode(&raw);
+        let mut decoded = self.converters.decode(&raw);
+        if let Some(chain) = &mut self.transforms {
+            decoded.transform(&raw, chain);
+        }
         let (mut batch, mut undecodable) = (decoded.batch, decoded.undecodable);
         if !self.writer.dead_letters.tolerates() && !undecodable.is_empty() {
             // What comes before the record is written first; then the task fails at it.
@@ -133,8 +139,7 @@ impl Running {
             let record = &raw.records[first.index];
             last = record.offset - 1;
             batch.records.retain(|other| other.offset < record.offset);
-            let letter = self.converters.letter(&raw, first);
-            self.ending = Some(self.writer.dead_letters.refuse(letter));
+            self.ending = Some(self.writer.dead_letters.refuse(letter(&raw, first)));
         }
         let raw: Raw = Arc::new(raw);
         let keys = if batch.records.is_empty() { OrderKeys::Any } else { self.writer.task.order_keys(&batch) };
@@ -177,13 +182,12 @@ impl Running {
         }
     }
 
-    /// Undecodable records are given up beside the lanes; their offsets count once that is acknowledged.
+    /// Undecodable and untransformable records are given up beside the lanes; their offsets count once that is acknowledged.
     fn give_up(&mut self, raw: &Raw, undecodable: Vec<Undecodable>, origin: &Origin, tokens: &Tokens) {
         let dead_letters = Arc::clone(&self.writer.dead_letters);
-        let converters = Arc::clone(&self.converters);
         let raw = Arc::clone(raw);
         self.start_job(origin.clone(), None, tokens, async move {
-            let letters = undecodable.into_iter().map(|record| converters.letter(&raw, record));
+            let letters = undecodable.into_iter().map(|record| letter(&raw, record));
             match dead_letters.give_up(letters.collect()).await {
                 Ok(()) => Outcome::Done,
                 Err(failure) => Outcome::Failed(failure),

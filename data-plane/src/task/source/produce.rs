@@ -18,6 +18,7 @@ use crate::convert::{Converter, Role, converter};
 use crate::framework::{SourceSettings, Tolerance};
 use crate::kafka::{ClientKind, ClientSettings, SharedProducer, ensure_topic};
 use crate::task::{Failure, Life, Stage};
+use crate::transform::{self, Chain};
 
 /// Until a full queue is looked at again.
 const QUEUE_PAUSE: Duration = Duration::from_millis(10);
@@ -48,6 +49,8 @@ pub(super) struct Output {
     key: Box<dyn Converter>,
     value: Box<dyn Converter>,
     header: Box<dyn Converter>,
+    /// None without transforms
+    transforms: Option<Chain>,
     producer: SharedProducer,
     tolerance: Tolerance,
     log: bool,
@@ -73,6 +76,7 @@ impl Output {
             key: converter(Role::Key, &spec.config, &spec.tenant_settings)?,
             value: converter(Role::Value, &spec.config, &spec.tenant_settings)?,
             header: converter(Role::Header, &spec.config, &spec.tenant_settings)?,
+            transforms: transform::chain(&spec.config)?,
             producer: life.environment.producers.producer(&client)?,
             tolerance: settings.tolerance,
             log: settings.log_errors,
@@ -80,9 +84,10 @@ impl Output {
         })
     }
 
-    /// Encodes a batch and hands it to the producer; waits while the producer's queue is full.
+    /// Transforms and encodes a batch and hands it to the producer; waits while the producer's queue is full.
     pub(super) async fn send(&mut self, batch: SourceBatch) -> Result<Sent, Failure> {
-        let encoded = self.encode(batch.records)?;
+        let records = self.transform(batch.records)?;
+        let encoded = self.encode(records)?;
         let mut deliveries: Vec<(String, DeliveryFuture)> = Vec::with_capacity(encoded.len());
         let mut bytes = 0;
         let mut failures = Vec::new();
@@ -123,6 +128,16 @@ impl Output {
             tracing::error!(task = %self.life.spec.id, error = failure.trace(), "record skipped");
         }
         Ok(())
+    }
+
+    fn transform(&mut self, records: Vec<SourceRecord>) -> Result<Vec<SourceRecord>, Failure> {
+        let Some(chain) = &mut self.transforms else { return Ok(records) };
+        let outcome = chain.apply_source(records);
+        for (topic, rejected) in outcome.rejected {
+            let error = Error::bad_record(format!("{}: {}", rejected.class, rejected.error)).because(rejected.error);
+            self.tolerate(Failure::at(Stage::Transform, format!("for the topic {topic}"), error))?;
+        }
+        Ok(outcome.records)
     }
 
     fn encode(&self, records: Vec<SourceRecord>) -> Result<Vec<Encoded>, Failure> {

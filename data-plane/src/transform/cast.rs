@@ -1,0 +1,318 @@
+//! `Cast`: fields, or the whole key or value, as another primitive type.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use millrace_sdk::{ByteString, Config, Datum, Error, Field, Problem, Record, Result, Schema, Type, Value};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::config::invalid;
+use super::data::{Fields, SchemaCache, Side, basics, position, put, require_map, require_struct, take, take_field};
+use super::java::calendar::DAY_MS;
+use super::java::date_format::DateFormat;
+use super::java::number::{
+    decimal_double, decimal_long, decimal_text, double_text, float_text, low_bits, narrow, narrow_double, parse_double,
+    parse_integer, to_float,
+};
+use super::{Kind, PerRecord, Site, Verdict, sided};
+
+const PURPOSE: &str = "cast types";
+const OUTPUTS: &str = "[INT8, INT16, INT32, INT64, FLOAT32, FLOAT64, BOOLEAN, STRING]";
+const INPUTS: &str = "[INT8, INT16, INT32, INT64, FLOAT32, FLOAT64, BOOLEAN, STRING, BYTES]";
+
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Options {
+    /// List of fields and the type to cast them to of the form `field1:type,field2:type` to cast fields of Maps or Structs.
+    /// A single type to cast the entire value. Valid types are int8, int16, int32, int64, float32, float64, boolean, and
+    /// string. Note that binary fields can only be cast to string.
+    spec: Vec<String>,
+    /// Whether to replace fields that have a default value and that are null to the default value.
+    #[serde(rename = "replace.null.with.default", default = "yes")]
+    defaults: bool,
+}
+impl Config for Options {}
+
+fn yes() -> bool {
+    true
+}
+
+pub(super) struct Cast {
+    side: Side,
+    whole: Option<Type>,
+    casts: Vec<(ByteString, Type)>,
+    defaults: bool,
+    schemas: SchemaCache<Updated>,
+}
+
+/// An updated schema, and for each field the type it is cast to.
+type Updated = (Arc<Schema>, Arc<[Option<Type>]>);
+
+fn output(name: &str) -> Result<Type, String> {
+    Ok(match name.to_ascii_uppercase().as_str() {
+        "INT8" => Type::Int8,
+        "INT16" => Type::Int16,
+        "INT32" => Type::Int32,
+        "INT64" => Type::Int64,
+        "FLOAT32" => Type::Float32,
+        "FLOAT64" => Type::Float64,
+        "BOOLEAN" => Type::Boolean,
+        "STRING" => Type::String,
+        other @ ("BYTES" | "ARRAY" | "MAP" | "STRUCT") => {
+            return Err(format!(
+                "Cast transformation does not support casting to {other}; supported types are {OUTPUTS}"
+            ));
+        }
+        _ => return Err(format!("Invalid type found in casting spec: {name}; supported types are {OUTPUTS}")),
+    })
+}
+
+impl Kind for Cast {
+    type Options = Options;
+    const CLASSES: &'static [&'static str] = sided!("org.apache.kafka.connect.transforms.Cast");
+
+    fn make(options: Options, side: Side) -> Result<Self, Problem> {
+        let all = format!("[{}]", options.spec.join(", "));
+        let wrong = |why: &str| invalid("spec", &all, why);
+        if options.spec.is_empty() {
+            return Err(wrong("Must specify at least one field to cast."));
+        }
+        let mut casts: Vec<(ByteString, Type)> = Vec::new();
+        let mut whole = None;
+        for mapping in &options.spec {
+            let parts: Vec<&str> = mapping.split(':').map(str::trim).collect();
+            match parts[..] {
+                [kind] => whole = Some(output(kind).map_err(|why| wrong(&why))?),
+                [name, kind] => {
+                    let kind = output(kind).map_err(|why| wrong(&why))?;
+                    match casts.iter_mut().find(|(known, _)| **known == *name) {
+                        Some((_, known)) => *known = kind,
+                        None => casts.push((ByteString::from(name.to_owned()), kind)),
+                    }
+                }
+                _ => return Err(wrong(&format!("Invalid cast mapping: {mapping}"))),
+            }
+        }
+        if whole.is_some() && options.spec.len() > 1 {
+            return Err(wrong(
+                "Cast transformations that specify a type to cast the entire value to may only specify a single cast in \
+                 their spec",
+            ));
+        }
+        Ok(Self { side, whole, casts, defaults: options.defaults, schemas: SchemaCache::default() })
+    }
+}
+
+impl Cast {
+    fn updated(&self, schema: &Schema) -> Result<Updated> {
+        let mut targets = Vec::new();
+        let mut updated = match self.whole {
+            Some(kind) => basics(schema, kind),
+            None => {
+                // A value that is no struct is refused with its own message afterwards.
+                let mut updated = basics(schema, Type::Struct);
+                for field in &schema.fields {
+                    let target = self.casts.iter().find(|(name, _)| *name == field.name).map(|(_, kind)| *kind);
+                    targets.push(target);
+                    updated.fields.push(match target {
+                        Some(kind) => Field { name: field.name.clone(), schema: cast_schema(&field.schema, kind)? },
+                        None => field.clone(),
+                    });
+                }
+                updated
+            }
+        };
+        updated.optional = schema.optional;
+        if let Some(default) = &schema.default {
+            updated.default = Some(cast(Some(schema), default.clone(), updated.kind)?);
+        }
+        Ok((Arc::new(updated), targets.into()))
+    }
+
+    fn with_schema(&mut self, schema: &Arc<Schema>, value: Value) -> Result<Datum> {
+        let mut cache = std::mem::take(&mut self.schemas);
+        let updated = cache.get(schema, |schema| self.updated(schema));
+        self.schemas = cache;
+        let (updated, targets) = updated?;
+        let value = match self.whole {
+            Some(kind) => cast(Some(schema), value, kind)?,
+            None => {
+                let mut old = require_struct(schema, value, PURPOSE)?;
+                let mut fields: Fields = Vec::with_capacity(schema.fields.len());
+                for (guess, (field, target)) in schema.fields.iter().zip(targets.iter()).enumerate() {
+                    let value = take_field(&mut old, field, guess, self.defaults);
+                    let value = match target {
+                        Some(kind) => {
+                            cast(Some(&field.schema), value, *kind).map_err(|error| at(&field.name, &error))?
+                        }
+                        None => value,
+                    };
+                    fields.push((field.name.clone(), value));
+                }
+                Value::Map(fields)
+            }
+        };
+        Ok(Datum::Decoded { schema: Some(updated), value })
+    }
+}
+
+impl PerRecord for Cast {
+    fn apply(&mut self, record: &mut Record, _: &Site<'_>) -> Result<Verdict> {
+        if self.side.datum(record).is_null() {
+            return Ok(Verdict::Keep);
+        }
+        let (schema, value) = take(self.side.datum_mut(record));
+        let datum = match (schema, self.whole) {
+            (Some(schema), _) => self.with_schema(&schema, value)?,
+            (None, Some(kind)) => Datum::schemaless(cast(None, value, kind)?),
+            (None, None) => {
+                let mut fields = require_map(value, PURPOSE)?;
+                for (name, kind) in &self.casts {
+                    match position(&fields, name) {
+                        Some(index) => {
+                            let value = std::mem::replace(&mut fields[index].1, Value::Null);
+                            fields[index].1 = cast(None, value, *kind).map_err(|error| at(name, &error))?;
+                        }
+                        // As in Connect: a field that is not there is null from now on.
+                        None => put(&mut fields, name, Value::Null),
+                    }
+                }
+                Datum::schemaless(Value::Map(fields))
+            }
+        };
+        *self.side.datum_mut(record) = datum;
+        Ok(Verdict::Keep)
+    }
+}
+
+fn at(field: &str, error: &Error) -> Error {
+    Error::bad_record(format!("field {field}: {error}"))
+}
+
+fn cast_schema(schema: &Schema, kind: Type) -> Result<Arc<Schema>> {
+    let default = schema.default.clone().map(|default| cast(Some(schema), default, kind)).transpose()?;
+    Ok(Arc::new(Schema { optional: schema.optional, default, ..Schema::of(kind) }))
+}
+
+/// The value as another type. Without a schema Connect knows no dates and no decimals.
+fn cast(schema: Option<&Schema>, value: Value, to: Type) -> Result<Value> {
+    let value = if matches!(value, Value::Json(_)) { value.open()? } else { value };
+    let refused = |what: &str| {
+        Err(Error::bad_record(format!(
+            "Cast transformation does not support casting from {what}; supported types are {INPUTS}"
+        )))
+    };
+    match &value {
+        Value::Null => return Ok(Value::Null),
+        Value::List(_) => return refused("ARRAY"),
+        Value::Map(_) if schema.is_some_and(|schema| schema.kind == Type::Struct) => return refused("STRUCT"),
+        Value::Map(_) => return refused("MAP"),
+        Value::Date(_) | Value::Time(_) | Value::Timestamp(_) | Value::Decimal(_) if schema.is_none() => {
+            return Err(Error::bad_record(format!(
+                "Cast transformation was passed a value of type {} which is not supported without a schema",
+                value.type_name()
+            )));
+        }
+        _ => {}
+    }
+    match to {
+        Type::String => string(schema, &value).map(|text| Value::Str(ByteString::from(text))),
+        Type::Boolean => boolean(&value).map(Value::Bool),
+        Type::Float32 => float(&value).map(|number| Value::Float(to_float(number))),
+        Type::Float64 => float(&value).map(Value::Float),
+        Type::Int8 => integer(&value, 8).map(Value::Int),
+        Type::Int16 => integer(&value, 16).map(Value::Int),
+        Type::Int32 => integer(&value, 32).map(Value::Int),
+        _ => integer(&value, 64).map(Value::Int),
+    }
+}
+
+fn unexpected(value: &Value) -> Error {
+    Error::bad_record(format!("Unexpected type in Cast transformation: {}", value.type_name()))
+}
+
+fn out_of_range(value: &str) -> Error {
+    Error::bad_record(format!("Value ({value}) was out of range for requested data type"))
+}
+
+/// A number that fits no other type, as text.
+fn digits(value: &Value) -> Option<&str> {
+    match value {
+        Value::Json(bytes) => std::str::from_utf8(bytes).ok().map(str::trim),
+        _ => None,
+    }
+}
+
+fn integer(value: &Value, bits: u32) -> Result<i64> {
+    Ok(match value {
+        Value::Int(number) | Value::Timestamp(number) => narrow(*number, bits),
+        Value::Date(number) | Value::Time(number) => narrow(i64::from(*number), bits),
+        Value::Float(number) => narrow_double(*number, bits),
+        Value::Bool(flag) => i64::from(*flag),
+        Value::Decimal(decimal) => narrow(decimal_long(decimal), bits),
+        Value::Str(text) => parse_integer(text, bits).ok_or_else(|| out_of_range(text))?,
+        Value::Json(_) => {
+            let digits = digits(value).unwrap_or_default();
+            match low_bits(digits) {
+                Some(low) => narrow(low, bits),
+                None => narrow_double(parse_double(digits).ok_or_else(|| unexpected(value))?, bits),
+            }
+        }
+        _ => return Err(unexpected(value)),
+    })
+}
+
+#[allow(clippy::cast_precision_loss)] // as Java's doubleValue
+fn float(value: &Value) -> Result<f64> {
+    Ok(match value {
+        Value::Int(number) | Value::Timestamp(number) => *number as f64,
+        Value::Date(number) | Value::Time(number) => f64::from(*number),
+        Value::Float(number) => *number,
+        Value::Bool(flag) => f64::from(u8::from(*flag)),
+        Value::Decimal(decimal) => decimal_double(decimal),
+        Value::Str(text) => parse_double(text).ok_or_else(|| out_of_range(text))?,
+        Value::Json(_) => digits(value).and_then(parse_double).ok_or_else(|| unexpected(value))?,
+        _ => return Err(unexpected(value)),
+    })
+}
+
+fn boolean(value: &Value) -> Result<bool> {
+    Ok(match value {
+        Value::Bool(flag) => *flag,
+        Value::Str(text) => text.eq_ignore_ascii_case("true"),
+        other => integer(other, 64)? != 0,
+    })
+}
+
+fn string(schema: Option<&Schema>, value: &Value) -> Result<String> {
+    Ok(match value {
+        Value::Str(text) => text.to_string(),
+        Value::Bool(flag) => flag.to_string(),
+        Value::Int(number) => number.to_string(),
+        Value::Float(number) if schema.is_some_and(|schema| schema.kind == Type::Float32) => float_text(*number),
+        Value::Float(number) => double_text(*number),
+        Value::Decimal(decimal) => decimal_text(decimal),
+        Value::Bytes(bytes) => STANDARD.encode(bytes),
+        Value::Date(days) => date_text(i64::from(*days) * DAY_MS)?,
+        Value::Time(millis) => date_text(i64::from(*millis))?,
+        Value::Timestamp(millis) => date_text(*millis)?,
+        Value::Json(_) => digits(value).unwrap_or_default().to_owned(),
+        _ => return Err(unexpected(value)),
+    })
+}
+
+/// As Connect's `Values` writes a `java.util.Date`: the first day of the epoch and what lies before it as a time of day,
+/// midnights as a date.
+fn date_text(millis: i64) -> Result<String> {
+    let pattern = if millis < DAY_MS {
+        "HH:mm:ss.SSS'Z'"
+    } else if millis % DAY_MS == 0 {
+        "yyyy-MM-dd"
+    } else {
+        "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'"
+    };
+    let mut text = String::new();
+    DateFormat::new(pattern, 0).map_err(Error::internal)?.format(millis, &mut text);
+    Ok(text)
+}

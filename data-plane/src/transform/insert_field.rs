@@ -1,0 +1,189 @@
+//! `InsertField`: adds the record's topic, partition, offset or timestamp, or a fixed text.
+
+use std::sync::Arc;
+
+use millrace_sdk::{ByteString, Config, Datum, Problem, Record, Result, Schema, Type, Value};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::config::invalid;
+use super::data::{
+    Fields, SchemaCache, Side, TIMESTAMP, add_field, basics, logical, plain, put, require_map, require_struct, take,
+    take_field,
+};
+use super::{Kind, PerRecord, Site, Verdict, sided};
+
+const PURPOSE: &str = "field insertion";
+
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Options {
+    /// Field name for Kafka topic. Suffix with `!` to make this a required field, or `?` to keep it optional (the default).
+    #[serde(rename = "topic.field", default)]
+    topic: Option<String>,
+    /// Field name for Kafka partition. Suffix with `!` to make this a required field, or `?` to keep it optional.
+    #[serde(rename = "partition.field", default)]
+    partition: Option<String>,
+    /// Field name for Kafka offset, only applicable to sink connectors. Suffix with `!` to make this a required field, or
+    /// `?` to keep it optional.
+    #[serde(rename = "offset.field", default)]
+    offset: Option<String>,
+    /// Field name for record timestamp. Suffix with `!` to make this a required field, or `?` to keep it optional.
+    #[serde(rename = "timestamp.field", default)]
+    timestamp: Option<String>,
+    /// Field name for static data field. Suffix with `!` to make this a required field, or `?` to keep it optional.
+    #[serde(rename = "static.field", default)]
+    static_field: Option<String>,
+    /// Static field value, if field name configured.
+    #[serde(rename = "static.value", default)]
+    static_value: Option<String>,
+    /// Whether to replace fields that have a default value and that are null to the default value.
+    #[serde(rename = "replace.null.with.default", default = "yes")]
+    defaults: bool,
+}
+impl Config for Options {}
+
+fn yes() -> bool {
+    true
+}
+
+/// A field to be added.
+struct Spec {
+    name: ByteString,
+    schema: Arc<Schema>,
+}
+
+pub(super) struct InsertField {
+    side: Side,
+    topic: Option<Spec>,
+    partition: Option<Spec>,
+    offset: Option<Spec>,
+    timestamp: Option<Spec>,
+    fixed: Option<(Spec, ByteString)>,
+    defaults: bool,
+    schemas: SchemaCache,
+    /// The last topic as text
+    last: Option<(Arc<str>, ByteString)>,
+}
+
+fn spec(option: Option<String>, schema: impl Fn(bool) -> Arc<Schema>) -> Option<Spec> {
+    let text = option?;
+    let (name, optional) = match (text.strip_suffix('?'), text.strip_suffix('!')) {
+        (Some(name), _) => (name, true),
+        (_, Some(name)) => (name, false),
+        _ => (text.as_str(), true),
+    };
+    Some(Spec { name: ByteString::from(name.to_owned()), schema: schema(optional) })
+}
+
+impl Kind for InsertField {
+    type Options = Options;
+    const CLASSES: &'static [&'static str] = sided!("org.apache.kafka.connect.transforms.InsertField");
+
+    fn make(options: Options, side: Side) -> Result<Self, Problem> {
+        let made = Self {
+            side,
+            topic: spec(options.topic, |optional| plain(Type::String, optional)),
+            partition: spec(options.partition, |optional| plain(Type::Int32, optional)),
+            offset: spec(options.offset, |optional| plain(Type::Int64, optional)),
+            timestamp: spec(options.timestamp, |optional| logical(Type::Int64, TIMESTAMP, optional)),
+            fixed: match (spec(options.static_field, |optional| plain(Type::String, optional)), options.static_value) {
+                (Some(spec), Some(value)) => Some((spec, ByteString::from(value))),
+                (Some(spec), None) => {
+                    let why = format!("No value specified for static field: {}", spec.name);
+                    return Err(invalid("static.value", "null", &why));
+                }
+                (None, _) => None,
+            },
+            defaults: options.defaults,
+            schemas: SchemaCache::default(),
+            last: None,
+        };
+        let plain = [&made.topic, &made.partition, &made.offset, &made.timestamp];
+        if plain.iter().all(|spec| spec.is_none()) && made.fixed.is_none() {
+            return Err(Problem::new("", "No field insertion configured"));
+        }
+        Ok(made)
+    }
+}
+
+impl InsertField {
+    fn updated(&self, schema: &Schema) -> Result<Arc<Schema>> {
+        let mut updated = basics(schema, Type::Struct);
+        updated.fields.clone_from(&schema.fields);
+        let plain = [&self.topic, &self.partition, &self.offset, &self.timestamp];
+        for spec in plain.into_iter().flatten().chain(self.fixed.as_ref().map(|(spec, _)| spec)) {
+            add_field(&mut updated, &spec.name, Arc::clone(&spec.schema))?;
+        }
+        Ok(Arc::new(updated))
+    }
+
+    fn topic_text(&mut self, topic: &Arc<str>) -> ByteString {
+        match &self.last {
+            Some((last, text)) if Arc::ptr_eq(last, topic) => text.clone(),
+            _ => {
+                let text = ByteString::from(topic.to_string());
+                self.last = Some((Arc::clone(topic), text.clone()));
+                text
+            }
+        }
+    }
+
+    fn insert(&mut self, fields: &mut Fields, record: &Record, site: &Site<'_>, typed: bool) -> Result<()> {
+        if self.topic.is_some() {
+            let text = self.topic_text(site.topic(record));
+            if let Some(spec) = &self.topic {
+                put(fields, &spec.name, Value::Str(text));
+            }
+        }
+        // What a record of a source does not have yet is left out, or null in a struct.
+        let absent = typed.then_some(Value::Null);
+        if let Some(spec) = &self.partition
+            && let Some(value) = site.partition(record).map(|number| Value::Int(number.into())).or(absent.clone())
+        {
+            put(fields, &spec.name, value);
+        }
+        if let Some(spec) = &self.offset {
+            put(fields, &spec.name, Value::Int(site.offset(record, PURPOSE)?));
+        }
+        let time = if typed { Value::Timestamp } else { Value::Int };
+        if let Some(spec) = &self.timestamp
+            && let Some(value) = record.timestamp_ms.map(time).or(absent)
+        {
+            put(fields, &spec.name, value);
+        }
+        if let Some((spec, value)) = &self.fixed {
+            put(fields, &spec.name, Value::Str(value.clone()));
+        }
+        Ok(())
+    }
+}
+
+impl PerRecord for InsertField {
+    fn apply(&mut self, record: &mut Record, site: &Site<'_>) -> Result<Verdict> {
+        if self.side.datum(record).is_null() {
+            return Ok(Verdict::Keep);
+        }
+        let (schema, value) = take(self.side.datum_mut(record));
+        let datum = match schema {
+            None => {
+                let mut fields = require_map(value, PURPOSE)?;
+                self.insert(&mut fields, record, site, false)?;
+                Datum::schemaless(Value::Map(fields))
+            }
+            Some(schema) => {
+                let mut old = require_struct(&schema, value, PURPOSE)?;
+                let mut cache = std::mem::take(&mut self.schemas);
+                let updated = cache.get(&schema, |schema| self.updated(schema));
+                self.schemas = cache;
+                let mut fields: Fields = Vec::with_capacity(updated.as_ref().map_or(0, |schema| schema.fields.len()));
+                for (guess, field) in schema.fields.iter().enumerate() {
+                    fields.push((field.name.clone(), take_field(&mut old, field, guess, self.defaults)));
+                }
+                self.insert(&mut fields, record, site, true)?;
+                Datum::Decoded { schema: Some(updated?), value: Value::Map(fields) }
+            }
+        };
+        *self.side.datum_mut(record) = datum;
+        Ok(Verdict::Keep)
+    }
+}
