@@ -106,7 +106,10 @@ impl Failure {
             (Some(at), stage) => format!("failed at record {at} (stage {}): ", stage.name()),
             (None, stage) => format!("failed (stage {}): ", stage.name()),
         };
-        text.push_str(&self.error.chain());
+        let chain = self.error.chain();
+        // Connectors name the record too.
+        let told = self.coordinates.as_ref().and_then(|at| chain.strip_prefix(&**at)?.strip_prefix(": "));
+        text.push_str(told.unwrap_or(&chain));
         if let Some(remedy) = self.remedy() {
             text.push_str(". ");
             text.push_str(remedy);
@@ -131,5 +134,22 @@ impl Failure {
             (ErrorKind::BadConfig, _) => Some("The task waits for a new configuration or a restart"),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_names_the_record_once() {
+        let at =
+            |message: &'static str| Failure::at(Stage::Write, "a-0@1".to_owned(), Error::bad_record(message)).trace();
+        assert!(
+            at("a-0@1: not JSON").starts_with("failed at record a-0@1 (stage write): not JSON. Correct"),
+            "{}",
+            at("x")
+        );
+        assert!(at("not JSON").starts_with("failed at record a-0@1 (stage write): not JSON. Correct"));
     }
 }
