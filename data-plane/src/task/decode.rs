@@ -132,3 +132,6 @@ fn named(
     });
     headers.collect()
 }
+
+#[cfg(test)]
+mod tests;
