@@ -74,12 +74,7 @@ async fn open(life: &Life) -> Result<Running> {
     let dead_letters = DeadLetters::open(spec, &settings, &life.environment.producers, &life.metrics).await?;
     let dead_letters = Arc::new(dead_letters);
     let task = plugin.open(&flat, context).await?;
-    let buffer = usize::try_from(settings.buffer_memory / 2).unwrap_or(usize::MAX);
-    let limits = Limits {
-        batch_records: usize::try_from(settings.batch_max_records).unwrap_or(1),
-        batch_bytes: (buffer / 4).max(64 * 1024),
-        budget: buffer,
-    };
+    let limits = limits(&settings);
     let paused = *life.paused.borrow();
     let name = spec.id.to_string();
     let fetcher = Fetcher::start(name, consumer_settings, subscription(&settings)?, limits, paused)?;
@@ -109,6 +104,15 @@ async fn open(life: &Life) -> Result<Running> {
         ending: None,
         failure: None,
     })
+}
+
+fn limits(settings: &SinkSettings) -> Limits {
+    let buffer = usize::try_from(settings.buffer_memory / 2).unwrap_or(usize::MAX);
+    Limits {
+        batch_records: usize::try_from(settings.batch_max_records).unwrap_or(1),
+        batch_bytes: (buffer / 4).max(64 * 1024),
+        budget: buffer,
+    }
 }
 
 fn subscription(settings: &SinkSettings) -> Result<Subscription> {

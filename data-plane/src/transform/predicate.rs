@@ -35,8 +35,11 @@ pub(super) const PREDICATES: &[Entry] = &[
 pub(super) struct Entry {
     pub(super) class: &'static str,
     pub(super) definition: fn() -> ConfigDef,
-    pub(super) make: fn(&Flat) -> Result<Box<dyn Predicate>, Vec<Problem>>,
+    pub(super) make: fn(&Flat) -> Made,
 }
+
+/// A predicate, or what is wrong with its options.
+pub(super) type Made = Result<Box<dyn Predicate>, Vec<Problem>>;
 
 /// A predicate at work.
 pub(super) trait Predicate: Send + Sync {
@@ -79,7 +82,7 @@ impl Config for HasHeaderKeyOptions {}
 
 struct HasHeaderKey(String);
 
-fn has_header_key(options: &Flat) -> Result<Box<dyn Predicate>, Vec<Problem>> {
+fn has_header_key(options: &Flat) -> Made {
     let options: HasHeaderKeyOptions = parse(&definition::<HasHeaderKeyOptions>(), options).map_err(|f| f.errors)?;
     if options.name.is_empty() {
         return Err(vec![super::config::non_empty("name")]);
@@ -106,7 +109,7 @@ struct TopicNameMatches {
     last: Option<(Arc<str>, bool)>,
 }
 
-fn topic_name_matches(options: &Flat) -> Result<Box<dyn Predicate>, Vec<Problem>> {
+fn topic_name_matches(options: &Flat) -> Made {
     let options: TopicNameMatchesOptions =
         parse(&definition::<TopicNameMatchesOptions>(), options).map_err(|f| f.errors)?;
     if options.pattern.is_empty() {

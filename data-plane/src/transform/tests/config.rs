@@ -1,5 +1,7 @@
 use super::*;
 
+// One table.
+#[allow(clippy::too_many_lines)]
 #[test]
 fn each_mistake_is_named_with_its_key() {
     for (pairs, key, parts) in [
