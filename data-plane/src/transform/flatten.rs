@@ -115,14 +115,17 @@ impl Flatten {
         Ok(())
     }
 
-    /// The leaves in the order of the updated schema. An absent struct gives nulls, or defaults, for its leaves.
-    fn leaves(schema: &Schema, mut old: Fields, values: &mut Vec<Value>) -> Result<()> {
+    /// The leaves in the order of the updated schema. Those of an absent struct are null, whatever their defaults.
+    fn leaves(schema: &Schema, old: Option<Fields>, values: &mut Vec<Value>) -> Result<()> {
+        let absent = old.is_none();
+        let mut old = old.unwrap_or_default();
         for (guess, field) in schema.fields.iter().enumerate() {
-            let value = take_field(&mut old, field, guess, true);
+            let value = take_field(&mut old, field, guess, !absent);
             match (field.schema.kind, value) {
-                (Type::Struct, Value::Null) => Self::leaves(&field.schema, Vec::new(), values)?,
+                (Type::Struct, Value::Null) => Self::leaves(&field.schema, None, values)?,
                 (Type::Struct, value) => {
-                    Self::leaves(&field.schema, require_struct(&field.schema, value, PURPOSE)?, values)?;
+                    let fields = require_struct(&field.schema, value, PURPOSE)?;
+                    Self::leaves(&field.schema, Some(fields), values)?;
                 }
                 (_, value) => values.push(value),
             }
@@ -151,7 +154,7 @@ impl PerRecord for Flatten {
                 self.schemas = cache;
                 let updated = updated?;
                 let mut values = Vec::with_capacity(updated.fields.len());
-                Self::leaves(&schema, require_struct(&schema, value, PURPOSE)?, &mut values)?;
+                Self::leaves(&schema, Some(require_struct(&schema, value, PURPOSE)?), &mut values)?;
                 let names = updated.fields.iter().map(|field| field.name.clone());
                 Datum::Decoded { value: Value::Map(names.zip(values).collect()), schema: Some(updated) }
             }
