@@ -1,4 +1,4 @@
-//! Kafka Connect's single message transforms and predicates, between conversion and connector.
+//! Kafka Connect's single message transforms and predicates (and what others offer and users ask for), between conversion and connector.
 //!
 //! A transform is a file here and a line in [`TRANSFORMS`]: a struct that implements [`PerRecord`] (what happens to one
 //! record) and [`Kind`] (its Java names, its options, how it is made). The framework calls it once per *batch*; the loop over
@@ -25,6 +25,7 @@ mod replace_field;
 mod set_schema_metadata;
 mod timestamp_converter;
 mod timestamp_router;
+mod tombstone_handler;
 mod value_to_key;
 
 use std::sync::Arc;
@@ -53,6 +54,7 @@ const TRANSFORMS: &[Entry] = &[
     entry::<set_schema_metadata::SetSchemaMetadata>(),
     entry::<timestamp_converter::TimestampConverter>(),
     entry::<timestamp_router::TimestampRouter>(),
+    entry::<tombstone_handler::TombstoneHandler>(),
     entry::<value_to_key::ValueToKey>(),
 ];
 

@@ -201,8 +201,7 @@ fn nothing_asked_for_is_no_chain() {
 fn every_class_has_its_java_name_and_a_short_one() {
     for entry in TRANSFORMS {
         for class in entry.classes {
-            assert!(class.starts_with(PACKAGE), "{class}");
-            let short = &class[PACKAGE.len()..];
+            let short = class.rsplit('.').next().unwrap();
             for name in [class, short] {
                 let findings = findings(&flat(&[("transforms", "t"), ("transforms.t.type", name)]));
                 assert!(
@@ -216,5 +215,6 @@ fn every_class_has_its_java_name_and_a_short_one() {
             assert!(!key.doc.is_empty(), "{} of {:?} says nothing", key.name, entry.classes);
         }
     }
-    assert_eq!(TRANSFORMS.len(), 16);
+    let own = TRANSFORMS.iter().filter(|entry| entry.classes[0].starts_with(PACKAGE));
+    assert_eq!(own.count(), 16);
 }

@@ -240,3 +240,22 @@ fn topics_are_renamed_and_the_origin_stays() {
     assert_eq!(routed(&one("TimestampRouter", &format), Some(0)), Ok(Some("1970/orders/orders".to_owned())));
     assert!(routed(&one("TimestampRouter", &[]), None).unwrap_err().contains("Timestamp missing on record"));
 }
+
+#[test]
+fn tombstones_are_handled() {
+    let handled = |behavior: &[(&str, &str)], value: Datum| {
+        let mut all = one("Filter", behavior);
+        all.insert("transforms.t.type".to_owned(), "io.confluent.connect.transforms.TombstoneHandler".to_owned());
+        run(&all, record(Datum::Null, value)).map(|after| after.is_some()).map_err(|_| ())
+    };
+    for (behavior, outcome) in [
+        (&[][..], Ok(false)),
+        (&[("behavior", "drop_silent")], Ok(false)),
+        (&[("behavior", "drop_warn")], Ok(false)),
+        (&[("behavior", "ignore")], Ok(true)),
+        (&[("behavior", "fail")], Err(())),
+    ] {
+        assert_eq!(handled(behavior, Datum::Null), outcome, "{behavior:?}");
+        assert_eq!(handled(behavior, raw("0")), Ok(true), "{behavior:?}");
+    }
+}
