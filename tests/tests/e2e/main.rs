@@ -7,6 +7,7 @@
 mod bad_input;
 mod changes;
 mod connect_rest;
+mod footprint;
 mod plane_faults;
 mod samples;
 mod store_faults;
