@@ -144,28 +144,29 @@ pub(crate) fn headers(source: &Source) -> Option<Finding> {
     missing.then(|| finding(&source.path, "does not start with a `//!` line that says what it is"))
 }
 
-/// Hosts of package registries and folders of one machine. The names are put together here so that this file passes.
+/// Hosts that text may lead to; made-up names (`host`, `es.example`) are always fine.
+const KNOWN_HOSTS: [&str; 1] = ["github.com"];
+
+/// Links to hosts that are not known (package registries above all: their clients find them), and folders of one machine,
+/// whose names are put together here so that this file passes.
 pub(crate) fn foreign_places(path: &str, text: &str) -> Vec<Finding> {
-    let places = [
-        concat!("index.", "crates.io"),
-        concat!("static.", "crates.io"),
-        concat!("repo1.", "maven.org"),
-        concat!("repo.", "maven.apache.org"),
-        concat!("pypi", ".org"),
-        concat!("files.", "pythonhosted.org"),
-        concat!("proxy.", "golang.org"),
-        concat!("registry.", "npmjs.org"),
-        concat!("/wo", "rk/"),
-        concat!("/ro", "ot/"),
-        concat!("/ho", "me/"),
-    ];
-    text.lines()
-        .enumerate()
-        .flat_map(|(index, line)| {
-            places.iter().filter(move |place| line.contains(**place)).map(move |place| (index + 1, place))
-        })
-        .map(|(number, place)| finding(format!("{path}:{number}"), format!("mentions {place}")))
-        .collect()
+    let folders = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/")];
+    let mut findings = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let place = format!("{path}:{}", number + 1);
+        for folder in folders.iter().filter(|folder| line.contains(**folder)) {
+            findings.push(finding(&place, format!("mentions {folder}")));
+        }
+        for link in line.split("https://").skip(1) {
+            let host =
+                link.split(|c: char| !(c.is_ascii_alphanumeric() || ".-".contains(c))).next().unwrap_or_default();
+            let made_up = !host.contains('.') || host.ends_with(".example");
+            if !made_up && !KNOWN_HOSTS.contains(&host) {
+                findings.push(finding(&place, format!("leads to {host}")));
+            }
+        }
+    }
+    findings
 }
 
 #[cfg(test)]
@@ -257,7 +258,7 @@ mod tests {
     fn places_of_one_machine_are_found() {
         let line = ["cd ", "/wo", "rk/main"].concat();
         assert_eq!(foreign_places("a.sh", &format!("ok\n{line}\n"))[0].place, "a.sh:2");
-        assert_eq!(foreign_places("a.md", &["https://repo1", ".maven.org/maven2"].concat()).len(), 1);
-        assert_eq!(foreign_places("a.md", "https://github.com/x, /var/lib/millrace, crates.io"), []);
+        assert_eq!(foreign_places("a.md", &["see https:", "//packages.somewhere.net/x"].concat()).len(), 1);
+        assert_eq!(foreign_places("a.md", "https://github.com/x, /var/lib/millrace, https://es.example:9200"), []);
     }
 }
