@@ -53,7 +53,7 @@ def main():
             print(f"\x1b[{len(STORES)}A", end="")
         if live or first or finished or int(seconds) % 5 == 0:
             for store, n in done.items():
-                bar = "#" * (30 * n // total if total else 30)
+                bar = "#" * (30 * n // total if total else 0)
                 print(f"  {store:<14} [{bar:<30}] {n:>9,} of {total:,} events  {seconds:5.0f} s", flush=True)
         first = False
         if finished:
