@@ -8,7 +8,6 @@ use std::time::Duration;
 use millrace_sdk::{Flat, Secret};
 use serde::Deserialize;
 
-use crate::model::DEFAULT_TENANT;
 
 /// What a control plane is started with. Listeners that are `None` are not opened; port 0 takes a free one.
 #[derive(Debug, Clone, Deserialize)]
@@ -30,7 +29,7 @@ pub struct ControlPlaneConfig {
     pub sealing_key_file: Option<PathBuf>,
     /// Settings by tenant, as in a Connect worker's properties; what the store holds of a tenant goes before these
     pub tenants: BTreeMap<String, Flat>,
-    /// Answered as `kafka_cluster_id`; by default a stable value derived from the default tenant's `bootstrap.servers`
+    /// Answered as `kafka_cluster_id`; `unknown` by default, since the control plane talks to no Kafka
     pub cluster_id: Option<String>,
     /// This replica's name in the election; by default a random one
     pub replica_id: Option<String>,
@@ -164,12 +163,6 @@ impl ControlPlaneConfig {
             Some(name) => Err(ConfigError::TenantName(name.clone())),
             None => Ok(()),
         }
-    }
-
-    /// The default tenant's settings.
-    #[must_use]
-    pub fn default_tenant(&self) -> Flat {
-        self.tenants.get(DEFAULT_TENANT).cloned().unwrap_or_default()
     }
 }
 

@@ -26,7 +26,7 @@ pub fn millrace_binary() -> PathBuf {
     }
     let test = std::env::current_exe().expect("the test's own path");
     let path = test.ancestors().nth(2).expect("target/debug").join("millrace");
-    assert!(path.exists(), "{} is not there: cargo build -p millrace", path.display());
+    assert!(path.exists(), "{} is not there: cargo build --workspace --bin millrace", path.display());
     path
 }
 

@@ -149,11 +149,9 @@ async fn an_absent_cluster_is_waited_for() {
 
 /// `CASSANDRA_AUTH_CONTACT_POINTS` names a cluster that asks for passwords (cassandra/cassandra).
 #[tokio::test]
+#[ignore = "needs a second Cassandra, one that asks for passwords"]
 async fn wrong_credentials_are_the_configurations_fault() {
-    let Ok(points) = std::env::var("CASSANDRA_AUTH_CONTACT_POINTS") else {
-        eprintln!("skipped: CASSANDRA_AUTH_CONTACT_POINTS is not set");
-        return;
-    };
+    let points = std::env::var("CASSANDRA_AUTH_CONTACT_POINTS").expect("CASSANDRA_AUTH_CONTACT_POINTS is set");
     let right = [("auth.username", "cassandra"), ("auth.password", "cassandra")];
     let wrong = [("auth.provider", "PLAIN"), ("auth.username", "cassandra"), ("auth.password", "hunter2")];
     let cases: [(&[(&str, &str)], &str); 3] = [

@@ -255,7 +255,7 @@ async fn validation_has_connects_shape() {
     assert_eq!(keys[0]["name"], "connector.class");
     let root = plane.get("/").await;
     assert!(root["version"].is_string() && root["commit"].is_string());
-    assert_eq!(root["kafka_cluster_id"].as_str().unwrap().len(), 22);
+    assert_eq!(root["kafka_cluster_id"], "unknown", "none is invented");
     plane.until("/health", |health| health["status"] == "healthy").await;
     plane.end().await;
 }
