@@ -8,7 +8,6 @@ use std::time::Duration;
 use millrace_sdk::{Flat, Secret};
 use serde::Deserialize;
 
-
 /// What a control plane is started with. Listeners that are `None` are not opened; port 0 takes a free one.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
