@@ -1,20 +1,16 @@
-//! The MongoDB sink.
+//! MongoDB, both ways.
 //!
-//! A batch becomes documents (`bson`: JSON bytes or Connect values straight into BSON, no tree between), each with an
-//! `_id` (`id`: the document id strategies) and a write model (`model`: replace, insert, update, delete). `sink` groups
-//! them by document, `command` sends them as bulk `update` / `insert` / `delete` commands and reads the replies, and `error`
-//! decides what an answer means. Keys and defaults are those of MongoDB's Kafka connector (`config`, `settings`).
+//! Shared: `client` (the keys of the connection), `error` (what the driver's and the server's answers mean) and `bson` (JSON
+//! bytes or Connect values straight into BSON, no tree between).
 //!
-//! Not here: the source, change data capture handlers, post processors other than the document id adder, time series.
+//! `sink`: a batch becomes documents, each with an `_id` (`id`: the document id strategies) and a write model (`model`:
+//! replace, insert, update, delete), grouped by document and sent as bulk `update` / `insert` / `delete` commands (`command`).
+//! Keys and defaults are those of MongoDB's Kafka connector.
 
 mod bson;
-mod command;
-pub mod config;
+mod client;
 mod error;
-mod id;
-mod model;
-mod settings;
 mod sink;
 
-pub use config::SinkConfig;
-pub use sink::{Sink, Task};
+pub use client::Connection;
+pub use sink::{Sink, SinkConfig, Task};

@@ -9,9 +9,9 @@ use mongodb::options::WriteConcern;
 use mongodb::{Client, Namespace};
 use serde::Deserialize;
 
+use super::model::{Operation, Verb};
 use crate::bson::{MAX_DOCUMENT_BYTES, Writer, kind};
 use crate::error::{WriteError, classify, classify_concern, timed_out};
-use crate::model::{Operation, Verb};
 
 /// A command is one BSON document; one operation may always go, more stay below this.
 const COMMAND_BYTES: usize = MAX_DOCUMENT_BYTES - 64 * 1024;

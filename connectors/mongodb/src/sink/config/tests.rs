@@ -1,7 +1,7 @@
 use millrace_sdk::config::{definition, parse};
 
 use super::*;
-use crate::settings::{IdStrategy, WriteModel};
+use crate::sink::settings::{IdStrategy, WriteModel};
 
 fn flat(more: &[(&str, &str)]) -> Flat {
     let mut flat: Flat =

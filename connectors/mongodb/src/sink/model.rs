@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use millrace_sdk::{Batch, Error, Record, Result};
 
+use super::id::{Chosen, Ids};
+use super::settings::{TopicSettings, WriteModel};
 use crate::bson::{Writer, kind};
-use crate::id::{Chosen, Ids};
-use crate::settings::{TopicSettings, WriteModel};
 
 /// Which command carries an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,21 +1,19 @@
 //! The sink's keys: names and defaults of MongoDB's Kafka connector. Strategies are class names, with or without their Java
 //! package; what they become is in `settings`.
 
-use millrace_sdk::{Config, Flat, Problem, Secret};
-use mongodb::options::ConnectionString;
+use millrace_sdk::{Config, Flat, Problem};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::settings::{self, Settings};
+use super::settings::Settings;
+use crate::client::Connection;
 
 /// Keys of the MongoDB sink.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct SinkConfig {
-    /// MongoDB connection string, such as `mongodb://user:password@host:27017/?replicaSet=rs0`. TLS, authentication,
-    /// compression, write concern and timeouts are set here, as for every MongoDB driver.
-    #[serde(rename = "connection.uri")]
-    #[schemars(extend("x-group" = "Connection", "x-importance" = "high"))]
-    pub uri: Secret,
+    /// How to reach MongoDB
+    #[serde(flatten)]
+    pub connection: Connection,
     /// Name of the database to write into.
     #[serde(rename = "database")]
     #[schemars(extend("x-group" = "Namespace", "x-importance" = "high"))]
@@ -112,16 +110,9 @@ const NOT_YET: &[(&str, &str)] = &[
     ("timeseries.granularity", ""),
     ("timeseries.expire.after.seconds", "0"),
     ("timeseries.timefield.auto.convert", "false"),
-    ("server.api.version", ""),
-    ("server.api.deprecation.errors", "false"),
-    ("server.api.strict", "false"),
     ("mongo.errors.tolerance", "none"),
     ("rate.limiting.timeout", "0"),
     ("rate.limiting.every.n", "0"),
-    ("connection.ssl.truststore", ""),
-    ("connection.ssl.truststorePassword", ""),
-    ("connection.ssl.keystore", ""),
-    ("connection.ssl.keystorePassword", ""),
 ];
 
 impl Config for SinkConfig {
@@ -134,10 +125,9 @@ impl Config for SinkConfig {
         ("value.projection.", "", "Value projection: not available yet, refused when set"),
         ("document.id.strategy.partial.", "", "Ids from parts of key or value: not available yet, refused when set"),
         ("timeseries.", "", "Time series collections: not available yet, refused when set"),
-        ("server.api.", "", "The stable API: not available yet, refused when set"),
+        crate::client::PATTERNS[0],
         ("mongo.errors.", "", "Use `errors.tolerance`; refused when set to anything but the default"),
         ("rate.limiting.", "", "Rate limits: not available yet, refused when set"),
-        ("connection.ssl.", "", "Key stores: not available yet, refused when set; use tlsCAFile in connection.uri"),
     ];
 
     const IGNORED: &'static [(&'static str, &'static str)] = &[
@@ -150,12 +140,7 @@ impl Config for SinkConfig {
     ];
 
     fn check(&self, flat: &Flat) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        if let Err(error) = ConnectionString::parse(self.uri.reveal()) {
-            let text = error.kind.to_string();
-            let message = settings::without_password(&text, self.uri.reveal());
-            problems.push(Problem::new("connection.uri", format!("not a MongoDB connection string: {message}")));
-        }
+        let mut problems = self.connection.check(flat);
         for (key, default) in NOT_YET {
             if flat.get(*key).is_some_and(|value| !same(value, default)) {
                 problems.push(Problem::new(

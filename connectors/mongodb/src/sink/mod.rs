@@ -4,8 +4,13 @@
 //! of replacements and deletions is written from its newest record backwards, which nearly always means only the newest;
 //! an earlier one is written only when the newer can never be. Other groups are written oldest first, one per round.
 
+mod command;
+pub(crate) mod config;
+mod id;
+mod model;
+mod settings;
+
 use std::collections::HashMap;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use millrace_sdk::{
@@ -13,23 +18,16 @@ use millrace_sdk::{
     WriteReport, hash_key,
 };
 use mongodb::bson::{Document, RawBson, RawDocumentBuf, doc, oid::ObjectId};
-use mongodb::options::ClientOptions;
 use mongodb::{Client, Namespace};
 
 use crate::bson::Writer;
-use crate::command::Commands;
-use crate::config::SinkConfig;
+use crate::client::{CHECK_TIMEOUT, SELECTION_TIMEOUT, shut_down};
 use crate::error::{WriteError, classify, classify_write, timed_out};
-use crate::id::{self, Ids};
-use crate::model::{self, Operation, Verb};
-use crate::settings::{Settings, without_password};
-
-/// How long a check waits for the server.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a write waits for a primary before it is the framework's turn to back off; an election takes less.
-const SELECTION_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long closing may take.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+use command::Commands;
+pub use config::SinkConfig;
+use id::Ids;
+use model::{Operation, Verb};
+use settings::Settings;
 
 /// The MongoDB sink connector.
 #[derive(Debug, Default, Clone, Copy)]
@@ -55,7 +53,7 @@ impl SinkConnector for Sink {
 
     async fn check(&self, config: &SinkConfig, context: &TaskContext) -> Result<Findings> {
         let settings = settings(config)?;
-        let (client, _) = connect(config, CHECK_TIMEOUT).await?;
+        let (client, _) = config.connection.client(CHECK_TIMEOUT).await?;
         let checked = match tokio::time::timeout(2 * CHECK_TIMEOUT, try_out(&client, &settings, context)).await {
             Ok(checked) => checked,
             Err(_) => Err(timed_out("cannot reach MongoDB", 2 * CHECK_TIMEOUT)),
@@ -66,7 +64,7 @@ impl SinkConnector for Sink {
 
     async fn open(&self, config: SinkConfig, context: TaskContext) -> Result<Task> {
         let settings = settings(&config)?;
-        let (client, options) = connect(&config, SELECTION_TIMEOUT).await?;
+        let (client, options) = config.connection.client(SELECTION_TIMEOUT).await?;
         let commands = Commands::new(client, options.write_concern.as_ref())?;
         Ok(Task { settings, ids: Ids::of(&context), commands })
     }
@@ -76,26 +74,6 @@ fn settings(config: &SinkConfig) -> Result<Settings> {
     Settings::resolve(config).map_err(|problems| {
         Error::bad_config(format!("invalid configuration: {}", millrace_sdk::config::join(&problems)))
     })
-}
-
-/// A client, which connects when it is first used. A `mongodb+srv` address is resolved here.
-async fn connect(config: &SinkConfig, selection: Duration) -> Result<(Client, ClientOptions)> {
-    let uri = config.uri.reveal();
-    let refuse = |error: mongodb::error::Error| {
-        let error = classify(error, "cannot use connection.uri");
-        Error::new(error.kind(), without_password(&error.to_string(), uri).into_owned())
-    };
-    let mut options = ClientOptions::parse(uri).await.map_err(refuse)?;
-    options.server_selection_timeout.get_or_insert(selection);
-    options.connect_timeout.get_or_insert(selection);
-    options.app_name.get_or_insert_with(|| "millrace".to_owned());
-    let client = Client::with_options(options.clone()).map_err(refuse)?;
-    Ok((client, options))
-}
-
-async fn shut_down(client: &Client) {
-    // Connections end with the process anyway; a server that is away must not hold up a stop.
-    let _ = tokio::time::timeout(CLOSE_TIMEOUT, client.clone().shutdown().immediate(true)).await;
 }
 
 /// Connection and credentials by a ping, privileges by an update and a delete that match nothing.

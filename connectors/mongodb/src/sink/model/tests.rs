@@ -4,7 +4,7 @@ use millrace_sdk::{ByteString, Bytes, Datum, TaskContext, TimestampKind, TopicPa
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 
 use super::*;
-use crate::settings::IdStrategy;
+use crate::sink::settings::IdStrategy;
 
 fn settings(id: IdStrategy, model: WriteModel) -> TopicSettings {
     TopicSettings {

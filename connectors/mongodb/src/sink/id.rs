@@ -5,8 +5,8 @@
 
 use millrace_sdk::{Batch, Datum, Error, Record, Result, TaskContext, Value};
 
+use super::settings::{IdStrategy, TopicSettings};
 use crate::bson::{self, Writer, kind};
-use crate::settings::{IdStrategy, TopicSettings};
 
 /// An encoded `_id` element.
 pub(crate) type Id = Vec<u8>;

@@ -1,12 +1,11 @@
 //! What the keys come to, per topic: namespaces and strategies after `topic.override.<topic>.…`.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_sdk::{Problem, config::nearest};
 use mongodb::Namespace;
 
-use crate::config::{OVERRIDE_PREFIX, SinkConfig};
+use super::config::{OVERRIDE_PREFIX, SinkConfig};
 
 /// Where `_id` comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -319,19 +318,4 @@ fn wrong_collection(name: &str) -> Option<String> {
         return Some(format!("a collection name must not start with \"system.\" or a dot, nor end in one: \"{name}\""));
     }
     None
-}
-
-/// A driver's text without the password of the connection string, wherever it repeats it.
-pub(crate) fn without_password<'a>(text: &'a str, uri: &str) -> Cow<'a, str> {
-    let masked = millrace_sdk::config::mask_uri(text);
-    let authority = uri.split_once("://").map(|(_, rest)| rest).and_then(|rest| {
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        rest[..end].rsplit_once('@').map(|(credentials, _)| credentials)
-    });
-    match authority.and_then(|credentials| credentials.split_once(':')) {
-        Some((_, password)) if !password.is_empty() && masked.contains(password) => {
-            Cow::Owned(masked.replace(password, millrace_sdk::config::MASK))
-        }
-        _ => masked,
-    }
 }
