@@ -28,7 +28,7 @@ impl Converter for ByteArrayConverter {
         CLASS
     }
 
-    fn decode(&self, payloads: &[Option<Bytes>]) -> Vec<Result<Datum>> {
+    fn decode(&self, _: &str, payloads: &[Option<Bytes>]) -> Vec<Result<Datum>> {
         let decoded = |payload: &Option<Bytes>| match payload {
             None => Ok(Datum::Null),
             Some(bytes) => {
@@ -38,7 +38,7 @@ impl Converter for ByteArrayConverter {
         payloads.iter().map(decoded).collect()
     }
 
-    fn encode(&self, data: &[&Datum]) -> Vec<Result<Option<Bytes>>> {
+    fn encode(&self, _: &str, data: &[&Datum]) -> Vec<Result<Option<Bytes>>> {
         let encoded = |datum: &&Datum| match datum {
             Datum::Null | Datum::Decoded { value: Value::Null, .. } => Ok(None),
             Datum::Encoded(bytes) | Datum::Decoded { value: Value::Bytes(bytes), .. } => Ok(Some(bytes.clone())),

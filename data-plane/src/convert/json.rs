@@ -130,7 +130,7 @@ impl Converter for JsonConverter {
         CLASS
     }
 
-    fn decode(&self, payloads: &[Option<Bytes>]) -> Vec<Result<Datum>> {
+    fn decode(&self, _: &str, payloads: &[Option<Bytes>]) -> Vec<Result<Datum>> {
         let decoded = |payload: &Option<Bytes>| match payload {
             None => Ok(Datum::Null),
             Some(payload) if self.schemas_enabled => self.decode_envelope(payload),
@@ -139,7 +139,7 @@ impl Converter for JsonConverter {
         payloads.iter().map(decoded).collect()
     }
 
-    fn encode(&self, data: &[&Datum]) -> Vec<Result<Option<Bytes>>> {
+    fn encode(&self, _: &str, data: &[&Datum]) -> Vec<Result<Option<Bytes>>> {
         data.iter().map(|datum| self.encode_one(datum)).collect()
     }
 }

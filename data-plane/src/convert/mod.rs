@@ -10,19 +10,40 @@ mod json_value;
 mod number;
 mod text;
 
+use std::future::Future;
+use std::pin::Pin;
+
 use ::bytes::Bytes;
 use millrace_sdk::{Datum, Error, Flat, Result, Type};
 
-/// A converter. Calls may overlap.
+/// What a converter has to ask somebody before it can convert a batch; it ends when the answer is there.
+///
+/// # Errors
+/// `Transient` when nobody answered: the same is to be asked again. Any other error ends the task. What is wrong with single
+/// records is no error here, [`Converter::decode`] and [`Converter::encode`] say it of each.
+pub type Preparation = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+
+/// A converter of the records of any topic. Calls may overlap.
 pub trait Converter: Send + Sync {
     /// Its Java class, for dead-letter headers.
     fn class(&self) -> &'static str;
 
+    /// What must be known before these payloads can be decoded; None when nothing is missing, which costs nothing for
+    /// converters that never ask. After a preparation has ended well the same call says None.
+    fn prepare_decode(&self, _topic: &str, _payloads: &mut dyn Iterator<Item = &Bytes>) -> Option<Preparation> {
+        None
+    }
+
     /// Decodes payloads one by one; no payload is [`Datum::Null`]. The answers are in the order of the payloads.
-    fn decode(&self, payloads: &[Option<Bytes>]) -> Vec<Result<Datum>>;
+    fn decode(&self, topic: &str, payloads: &[Option<Bytes>]) -> Vec<Result<Datum>>;
+
+    /// What must be known before these data can be encoded, as [`Converter::prepare_decode`].
+    fn prepare_encode(&self, _topic: &str, _data: &[&Datum]) -> Option<Preparation> {
+        None
+    }
 
     /// Encodes data one by one; `None` is a tombstone (or no key).
-    fn encode(&self, data: &[&Datum]) -> Vec<Result<Option<Bytes>>>;
+    fn encode(&self, topic: &str, data: &[&Datum]) -> Vec<Result<Option<Bytes>>>;
 }
 
 /// What a converter is made from: the settings after `key.converter.`, `value.converter.` or `header.converter.`.

@@ -141,7 +141,7 @@ impl Converter for NumberConverter {
         self.class
     }
 
-    fn decode(&self, payloads: &[Option<Bytes>]) -> Vec<Result<Datum>> {
+    fn decode(&self, _: &str, payloads: &[Option<Bytes>]) -> Vec<Result<Datum>> {
         let decoded = |payload: &Option<Bytes>| match payload {
             None => Ok(Datum::Null),
             Some(bytes) => {
@@ -151,7 +151,7 @@ impl Converter for NumberConverter {
         payloads.iter().map(decoded).collect()
     }
 
-    fn encode(&self, data: &[&Datum]) -> Vec<Result<Option<Bytes>>> {
+    fn encode(&self, _: &str, data: &[&Datum]) -> Vec<Result<Option<Bytes>>> {
         data.iter().map(|datum| self.encode_one(datum)).collect()
     }
 }

@@ -14,11 +14,11 @@ fn make(class: &str, settings: &[(&str, &str)]) -> Box<dyn Converter> {
 }
 
 fn decode(converter: &dyn Converter, text: &str) -> Result<Datum> {
-    converter.decode(&[Some(Bytes::copy_from_slice(text.as_bytes()))]).remove(0)
+    converter.decode("", &[Some(Bytes::copy_from_slice(text.as_bytes()))]).remove(0)
 }
 
 fn encode(converter: &dyn Converter, datum: &Datum) -> String {
-    String::from_utf8(converter.encode(&[datum]).remove(0).unwrap().unwrap().to_vec()).unwrap()
+    String::from_utf8(converter.encode("", &[datum]).remove(0).unwrap().unwrap().to_vec()).unwrap()
 }
 
 fn json() -> Box<dyn Converter> {
@@ -50,8 +50,8 @@ fn names_and_defaults_are_connects() {
 fn no_payload_is_null_for_every_converter() {
     for class in ["json", "string", "bytes", "boolean", "short", "integer", "long", "float", "double"] {
         let converter = make(class, &[]);
-        assert_eq!(converter.decode(&[None]).remove(0).unwrap(), Datum::Null, "{class}");
-        assert_eq!(converter.encode(&[&Datum::Null]).remove(0).unwrap(), None, "{class}");
+        assert_eq!(converter.decode("", &[None]).remove(0).unwrap(), Datum::Null, "{class}");
+        assert_eq!(converter.encode("", &[&Datum::Null]).remove(0).unwrap(), None, "{class}");
     }
 }
 
@@ -70,7 +70,7 @@ fn schemaless_json_is_checked_and_left_as_it_is() {
     for text in ["{", "{\"a\":}", "nope", "{} {}", "\u{0}"] {
         assert_eq!(decode(&*json, text).unwrap_err().kind(), millrace_sdk::ErrorKind::BadRecord, "{text}");
     }
-    assert!(json.decode(&[Some(Bytes::from_static(b"\"\xff\""))]).remove(0).is_err());
+    assert!(json.decode("", &[Some(Bytes::from_static(b"\"\xff\""))]).remove(0).is_err());
 }
 
 const ENVELOPE: &str = r#"{"schema":{"type":"struct","optional":false,"name":"order","version":2,"fields":[
@@ -158,7 +158,7 @@ fn text_is_text_and_everything_else_is_json() {
     let text = make("string", &[]);
     let Datum::Decoded { schema: Some(schema), value } = decode(&*text, "héllo").unwrap() else { panic!("no schema") };
     assert_eq!((schema.kind, schema.optional, value), (Type::String, true, text_value("héllo")));
-    let broken = text.decode(&[Some(Bytes::from_static(b"a\xffb"))]).remove(0).unwrap();
+    let broken = text.decode("", &[Some(Bytes::from_static(b"a\xffb"))]).remove(0).unwrap();
     assert_eq!(broken.value(), text_value("a\u{fffd}b"));
     for (value, expected) in [(text_value("x"), "x"), (Value::Int(7), "7"), (Value::Bool(true), "true")] {
         assert_eq!(encode(&*text, &Datum::schemaless(value)), expected);
@@ -175,9 +175,9 @@ fn text_is_text_and_everything_else_is_json() {
 #[test]
 fn bytes_take_bytes_only() {
     let bytes = make("bytes", &[]);
-    let datum = bytes.decode(&[Some(Bytes::from_static(b"\x00\xff"))]).remove(0).unwrap();
-    assert_eq!(bytes.encode(&[&datum]).remove(0).unwrap().unwrap(), Bytes::from_static(b"\x00\xff"));
-    assert!(bytes.encode(&[&Datum::schemaless(Value::Int(1))]).remove(0).is_err());
+    let datum = bytes.decode("", &[Some(Bytes::from_static(b"\x00\xff"))]).remove(0).unwrap();
+    assert_eq!(bytes.encode("", &[&datum]).remove(0).unwrap().unwrap(), Bytes::from_static(b"\x00\xff"));
+    assert!(bytes.encode("", &[&Datum::schemaless(Value::Int(1))]).remove(0).is_err());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use millrace_sdk::{Batch, ByteString, Datum, Error, Header, Record, Result};
 use super::batch::RawBatch;
 use super::dead_letter::DeadLetter;
 use super::failure::Stage;
-use crate::convert::Converter;
+use crate::convert::{Converter, Preparation};
 use crate::transform::Chain;
 
 /// The converters of a task.
@@ -34,12 +34,24 @@ pub(super) struct Decoded {
 }
 
 impl Converters {
+    /// What the converters must ask somebody before they can decode a batch; mostly nothing.
+    pub(super) fn prepare(&self, raw: &RawBatch) -> Option<Preparation> {
+        let (topic, records) = (&raw.origin.topic, &raw.records);
+        let key = self.key.prepare_decode(topic, &mut records.iter().filter_map(|record| record.key.as_ref()));
+        let value = self.value.prepare_decode(topic, &mut records.iter().filter_map(|record| record.value.as_ref()));
+        match (key, value) {
+            (None, None) => None,
+            (Some(one), None) | (None, Some(one)) => Some(one),
+            (Some(key), Some(value)) => Some(Box::pin(async { futures::try_join!(key, value).map(|_| ()) })),
+        }
+    }
+
     /// Decodes a batch. Its records are those that could be decoded, in order.
     pub(super) fn decode(&self, raw: &RawBatch) -> Decoded {
         let keys: Vec<_> = raw.records.iter().map(|record| record.key.clone()).collect();
         let values: Vec<_> = raw.records.iter().map(|record| record.value.clone()).collect();
-        let keys = self.key.decode(&keys);
-        let values = self.value.decode(&values);
+        let keys = self.key.decode(&raw.origin.topic, &keys);
+        let values = self.value.decode(&raw.origin.topic, &values);
         let mut headers = self.headers(raw).into_iter();
         let mut records = Vec::with_capacity(raw.records.len());
         let mut undecodable = Vec::new();
@@ -90,7 +102,7 @@ impl Converters {
     fn headers(&self, raw: &RawBatch) -> Vec<Result<Datum>> {
         let values: Vec<_> =
             raw.records.iter().flat_map(|record| &record.headers).map(|(_, value)| value.clone()).collect();
-        if values.is_empty() { Vec::new() } else { self.header.decode(&values) }
+        if values.is_empty() { Vec::new() } else { self.header.decode(&raw.origin.topic, &values) }
     }
 }
 

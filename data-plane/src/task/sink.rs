@@ -93,6 +93,7 @@ async fn open(life: &Life) -> Result<Running> {
         transforms,
         writer,
         fetcher,
+        unprepared: running::Queue::default(),
         partitions: Partitions::default(),
         lanes: Lanes::new(lanes),
         lane_count: lanes,

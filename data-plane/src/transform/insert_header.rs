@@ -29,7 +29,7 @@ impl Kind for InsertHeader {
         let problem = |error: millrace_sdk::Error| Problem::new("value.literal", error.to_string());
         let reader = converter(Role::Header, &Flat::new(), &Flat::new()).map_err(problem)?;
         let payload = Some(Bytes::from(options.literal));
-        let value = reader.decode(&[payload]).pop().unwrap_or(Ok(millrace_sdk::Datum::Null)).map_err(problem)?;
+        let value = reader.decode("", &[payload]).pop().unwrap_or(Ok(millrace_sdk::Datum::Null)).map_err(problem)?;
         Ok(Self(Header { key: ByteString::from(options.header), value }))
     }
 }

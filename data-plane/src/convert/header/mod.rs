@@ -32,7 +32,7 @@ impl Converter for SimpleHeaderConverter {
         CLASS
     }
 
-    fn decode(&self, payloads: &[Option<Bytes>]) -> Vec<Result<Datum>> {
+    fn decode(&self, _: &str, payloads: &[Option<Bytes>]) -> Vec<Result<Datum>> {
         let decoded = |payload: &Option<Bytes>| {
             let Some(bytes) = payload else { return Datum::Null };
             match read::value(&utf8(bytes)) {
@@ -47,7 +47,7 @@ impl Converter for SimpleHeaderConverter {
         payloads.iter().map(|payload| Ok(decoded(payload))).collect()
     }
 
-    fn encode(&self, data: &[&Datum]) -> Vec<Result<Option<Bytes>>> {
+    fn encode(&self, _: &str, data: &[&Datum]) -> Vec<Result<Option<Bytes>>> {
         let encoded = |datum: &&Datum| match datum {
             Datum::Null | Datum::Decoded { value: Value::Null, .. } => Ok(None),
             Datum::Encoded(bytes) => Ok(Some(bytes.clone())),

@@ -192,8 +192,8 @@ fn value_text(value: &Value, schema: Option<&Schema>) -> String {
 fn texts_are_read_and_written_as_connect_does() {
     let converter = converter();
     for (text, schema, value, back) in CONNECT {
-        let datum = converter.decode(&[Some(Bytes::copy_from_slice(text.as_bytes()))]).remove(0).unwrap();
-        let encoded = converter.encode(&[&datum]).remove(0).unwrap();
+        let datum = converter.decode("", &[Some(Bytes::copy_from_slice(text.as_bytes()))]).remove(0).unwrap();
+        let encoded = converter.encode("", &[&datum]).remove(0).unwrap();
         if *schema == "none" {
             assert_eq!((datum, encoded), (Datum::Null, None), "{text}");
             continue;
@@ -225,24 +225,24 @@ fn values_are_written_as_connect_writes_them() {
         (number("0.0000001"), "1E-7"),
         (Value::Json(Bytes::from_static(b"{\"a\":[1,\"x\"]}")), "{\"a\":[1,\"x\"]}"),
     ] {
-        let encoded = converter().encode(&[&Datum::schemaless(value)]).remove(0).unwrap().unwrap();
+        let encoded = converter().encode("", &[&Datum::schemaless(value)]).remove(0).unwrap().unwrap();
         assert_eq!(String::from_utf8_lossy(&encoded), expected);
     }
     let mut schema = Schema::of(Type::Struct);
     schema.fields = vec![Field { name: "f".into(), schema: Arc::new(Schema::of(Type::Float32)) }];
     let value = Value::Map(vec![("f".into(), Value::Float(f64::from(0.1_f32)))]);
     let datum = Datum::Decoded { schema: Some(Arc::new(schema)), value };
-    assert_eq!(converter().encode(&[&datum]).remove(0).unwrap().unwrap(), "{\"f\":0.1}");
+    assert_eq!(converter().encode("", &[&datum]).remove(0).unwrap().unwrap(), "{\"f\":0.1}");
 }
 
 #[test]
 fn what_was_not_decoded_passes_and_what_cannot_be_read_stays_bytes() {
     let raw = Bytes::from_static(b"\xff\x00");
-    assert_eq!(converter().encode(&[&Datum::Encoded(raw.clone())]).remove(0).unwrap(), Some(raw));
+    assert_eq!(converter().encode("", &[&Datum::Encoded(raw.clone())]).remove(0).unwrap(), Some(raw));
     let deep = Bytes::from("[".repeat(100_000));
-    let read = converter().decode(&[Some(deep.clone())]).remove(0).unwrap();
+    let read = converter().decode("", &[Some(deep.clone())]).remove(0).unwrap();
     assert_eq!(read.value(), Value::Bytes(deep));
-    assert_eq!(converter().decode(&[None]).remove(0).unwrap(), Datum::Null);
+    assert_eq!(converter().decode("", &[None]).remove(0).unwrap(), Datum::Null);
 }
 
 proptest::proptest! {
@@ -250,15 +250,15 @@ proptest::proptest! {
     #[test]
     fn every_text_can_be_read_and_written_again(text in "[0-9a-z:,{}\\[\\]\"\\\\ .TZ+-]{0,40}") {
         let converter = converter();
-        let first = converter.decode(&[Some(Bytes::from(text))]).remove(0).unwrap();
-        proptest::prop_assert!(converter.encode(&[&first]).remove(0).is_ok());
+        let first = converter.decode("", &[Some(Bytes::from(text))]).remove(0).unwrap();
+        proptest::prop_assert!(converter.encode("", &[&first]).remove(0).is_ok());
     }
 
     #[test]
     fn numbers_and_booleans_survive(number in proptest::prelude::any::<i64>(), flag in proptest::prelude::any::<bool>()) {
         for value in [Value::Int(number), Value::Bool(flag)] {
-            let text = converter().encode(&[&Datum::schemaless(value.clone())]).remove(0).unwrap();
-            proptest::prop_assert_eq!(converter().decode(&[text]).remove(0).unwrap().value(), value);
+            let text = converter().encode("", &[&Datum::schemaless(value.clone())]).remove(0).unwrap();
+            proptest::prop_assert_eq!(converter().decode("", &[text]).remove(0).unwrap().value(), value);
         }
     }
 }

@@ -104,7 +104,7 @@ const TEXTS: &[(&str, &str, &str)] = &[
 fn text_is_decoded_in_every_character_set_as_in_java() {
     for (encoding, bytes, expected) in TEXTS {
         let text = make("string", &[("converter.encoding", encoding)]);
-        let Value::Str(found) = text.decode(&[Some(bytes_of(bytes))]).remove(0).unwrap().value() else {
+        let Value::Str(found) = text.decode("", &[Some(bytes_of(bytes))]).remove(0).unwrap().value() else {
             panic!("no text")
         };
         let units: Vec<String> = found.encode_utf16().map(|unit| format!("{unit:04x}")).collect();
@@ -120,7 +120,7 @@ fn text_is_decoded_in_every_character_set_as_in_java() {
     ] {
         let text = make("string", &[("converter.encoding", encoding)]);
         let datum = Datum::schemaless(text_value("a\u{e9}\u{20ac}\u{1f600}"));
-        assert_eq!(hex(&text.encode(&[&datum]).remove(0).unwrap().unwrap()), expected, "{encoding}");
+        assert_eq!(hex(&text.encode("", &[&datum]).remove(0).unwrap().unwrap()), expected, "{encoding}");
     }
 }
 
@@ -199,14 +199,14 @@ const NUMBERS: &[(&str, &str, Result<&str, &str>)] = &[
 fn numbers_have_connects_wire_formats() {
     for (class, bytes, expected) in NUMBERS {
         let converter = make(class, &[]);
-        let found = converter.decode(&[Some(bytes_of(bytes))]).remove(0);
+        let found = converter.decode("", &[Some(bytes_of(bytes))]).remove(0);
         match expected {
             Ok(text) => {
                 let datum = found.unwrap();
                 let mut printed = String::new();
                 millrace_sdk::java::print(&datum, &mut printed).unwrap();
                 assert_eq!(printed, *text, "{class} {bytes}");
-                assert_eq!(hex(&converter.encode(&[&datum]).remove(0).unwrap().unwrap()), *bytes, "{class}");
+                assert_eq!(hex(&converter.encode("", &[&datum]).remove(0).unwrap().unwrap()), *bytes, "{class}");
             }
             Err(part) => {
                 let error = found.unwrap_err();
@@ -235,7 +235,7 @@ fn numbers_take_their_own_width_only() {
         ("BooleanConverter", Datum::schemaless(Value::Bool(true)), true),
         ("LongConverter", Datum::schemaless(Value::Json(Bytes::from_static(b"17"))), true),
     ] {
-        let encoded = make(class, &[]).encode(&[&datum]).remove(0);
+        let encoded = make(class, &[]).encode("", &[&datum]).remove(0);
         assert_eq!(encoded.is_ok(), taken, "{class} {datum:?}: {encoded:?}");
     }
 }
@@ -291,7 +291,7 @@ fn envelopes_are_read_and_written_as_connect_does() {
         let envelope = format!("{{\"schema\":{schema},\"payload\":{payload}}}");
         let plain = make("json", &[settings[0], settings[1], ("schemas.enable", "false")]);
         let found = decode(&*make("json", &settings), &envelope)
-            .and_then(|datum| plain.encode(&[&datum]).remove(0))
+            .and_then(|datum| plain.encode("", &[&datum]).remove(0))
             .map(|bytes| bytes.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap()));
         match expected {
             None => assert!(found.is_err(), "{schema} {payload}: {found:?}"),

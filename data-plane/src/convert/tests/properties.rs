@@ -39,10 +39,10 @@ proptest! {
         for (class, width) in [("bytes", 8), ("short", 2), ("integer", 4), ("long", 8), ("float", 4), ("double", 8)] {
             let converter = make(class, &[]);
             let payload = payload.slice(..width);
-            let datum = converter.decode(&[Some(payload.clone())]).remove(0).unwrap();
+            let datum = converter.decode("", &[Some(payload.clone())]).remove(0).unwrap();
             // The bits of what is no number are not kept.
             if !matches!(datum.value(), Value::Float(float) if float.is_nan()) {
-                prop_assert_eq!(converter.encode(&[&datum]).remove(0).unwrap().unwrap(), payload, "{}", class);
+                prop_assert_eq!(converter.encode("", &[&datum]).remove(0).unwrap().unwrap(), payload, "{}", class);
             }
         }
     }
@@ -52,8 +52,8 @@ proptest! {
         for encoding in ["UTF-8", "UTF-16", "UTF-16BE", "UTF-16LE"] {
             let converter = make("string", &[("converter.encoding", encoding)]);
             let datum = Datum::schemaless(Value::Str(text.clone().into()));
-            let payload = converter.encode(&[&datum]).remove(0).unwrap();
-            prop_assert_eq!(converter.decode(&[payload]).remove(0).unwrap().value(), datum.value(), "{}", encoding);
+            let payload = converter.encode("", &[&datum]).remove(0).unwrap();
+            prop_assert_eq!(converter.decode("", &[payload]).remove(0).unwrap().value(), datum.value(), "{}", encoding);
         }
     }
 
@@ -61,8 +61,8 @@ proptest! {
     fn structs_survive_the_envelope(datum in datum()) {
         for format in ["BASE64", "NUMERIC"] {
             let converter = make("json", &[("decimal.format", format)]);
-            let payload = converter.encode(&[&datum]).remove(0).unwrap();
-            prop_assert_eq!(&converter.decode(&[payload]).remove(0).unwrap(), &datum);
+            let payload = converter.encode("", &[&datum]).remove(0).unwrap();
+            prop_assert_eq!(&converter.decode("", &[payload]).remove(0).unwrap(), &datum);
         }
     }
 
@@ -78,8 +78,8 @@ proptest! {
         let datum = Datum::Decoded { schema: Some(Arc::new(schema)), value: Value::Decimal(shortest) };
         for format in ["BASE64", "NUMERIC"] {
             let converter = make("json", &[("decimal.format", format)]);
-            let payload = converter.encode(&[&datum]).remove(0).unwrap();
-            prop_assert_eq!(&converter.decode(&[payload]).remove(0).unwrap(), &datum, "{}", format);
+            let payload = converter.encode("", &[&datum]).remove(0).unwrap();
+            prop_assert_eq!(&converter.decode("", &[payload]).remove(0).unwrap(), &datum, "{}", format);
         }
     }
 }

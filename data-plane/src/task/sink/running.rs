@@ -1,6 +1,7 @@
 //! The loop of a running sink.
 
 mod ending;
+mod preparing;
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -22,6 +23,8 @@ use crate::task::retry::Ties;
 use crate::task::supervise::{Life, panicked};
 use crate::task::write::{Chunk, Outcome, Writer};
 use crate::transform::Chain;
+
+pub(super) use preparing::Queue;
 
 /// How long writes in flight are waited for when partitions are revoked. Siblings wait with us.
 const REVOKE_LIMIT: Duration = Duration::from_secs(10);
@@ -46,6 +49,8 @@ pub(super) struct Running {
     pub(super) transforms: Option<Chain>,
     pub(super) writer: Arc<Writer>,
     pub(super) fetcher: Fetcher,
+    /// Batches that wait for what their converters ask
+    pub(super) unprepared: Queue,
     pub(super) partitions: Partitions,
     pub(super) lanes: Lanes,
     pub(super) lane_count: usize,
@@ -80,6 +85,7 @@ impl Running {
                     None => return self.ended(None).await,
                 },
                 Some(done) = self.jobs.join_next() => self.on_joined(done),
+                prepared = self.unprepared.prepared() => self.on_prepared(prepared),
                 _ = commit.tick() => self.commit(),
                 Ok(()) = paused.changed() => {
                     let hold = *paused.borrow_and_update();
@@ -102,7 +108,7 @@ impl Running {
                     self.partitions.assign(origin, assignment);
                 }
             }
-            FetchEvent::Batch { assignment, batch } => self.on_batch(assignment, batch),
+            FetchEvent::Batch { assignment, batch } => self.on_raw(assignment, batch),
             FetchEvent::Revoking { partitions, lost } => self.revoke(partitions, lost),
             FetchEvent::Committed(result) => self.on_committed(result),
             FetchEvent::Ends(ends) => {

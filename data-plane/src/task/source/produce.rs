@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use millrace_sdk::{Error, Position, Result, SourceBatch, SourceRecord};
+use millrace_sdk::{Datum, Error, ErrorKind, Position, Result, SourceBatch, SourceRecord};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::future_producer::DeliveryFuture;
@@ -17,7 +17,7 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use crate::convert::{Converter, Role, converter};
 use crate::framework::{SourceSettings, Tolerance};
 use crate::kafka::{ClientKind, ClientSettings, SharedProducer, ensure_topic};
-use crate::task::{Failure, Life, Stage};
+use crate::task::{Backoff, Failure, Life, Stage};
 use crate::transform::{self, Chain};
 
 /// Until a full queue is looked at again.
@@ -87,6 +87,7 @@ impl Output {
     /// Transforms and encodes a batch and hands it to the producer; waits while the producer's queue is full.
     pub(super) async fn send(&mut self, batch: SourceBatch) -> Result<Sent, Failure> {
         let records = self.transform(batch.records)?;
+        self.prepare(&records).await?;
         let encoded = self.encode(records)?;
         let mut deliveries: Vec<(String, DeliveryFuture)> = Vec::with_capacity(encoded.len());
         let mut bytes = 0;
@@ -140,11 +141,37 @@ impl Output {
         Ok(outcome.records)
     }
 
+    /// Waits until the converters know all that they need for these records, as long as it takes.
+    async fn prepare(&self, records: &[SourceRecord]) -> Result<(), Failure> {
+        let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(15));
+        for of_topic in records.chunk_by(|a, b| a.topic == b.topic) {
+            for (converter, data) in [(&self.key, keys(of_topic)), (&self.value, values(of_topic))] {
+                while let Some(preparation) = converter.prepare_encode(&of_topic[0].topic, &data) {
+                    match preparation.await {
+                        Ok(()) => self.life.reporter.remark("registry", None),
+                        Err(error) => match error.kind() {
+                            ErrorKind::Transient { retry_after } => {
+                                let text = format!("records wait: {}", error.chain());
+                                self.life.reporter.remark("registry", Some(text));
+                                tokio::time::sleep(backoff.delay(retry_after)).await;
+                            }
+                            _ => return Err(Failure::new(Stage::Encode, error)),
+                        },
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn encode(&self, records: Vec<SourceRecord>) -> Result<Vec<Encoded>, Failure> {
-        let keys = self.key.encode(&records.iter().map(|record| &record.key).collect::<Vec<_>>());
-        let values = self.value.encode(&records.iter().map(|record| &record.value).collect::<Vec<_>>());
+        let (mut keys_out, mut values_out) = (Vec::with_capacity(records.len()), Vec::with_capacity(records.len()));
+        for of_topic in records.chunk_by(|a, b| a.topic == b.topic) {
+            keys_out.extend(self.key.encode(&of_topic[0].topic, &keys(of_topic)));
+            values_out.extend(self.value.encode(&of_topic[0].topic, &values(of_topic)));
+        }
         let mut encoded = Vec::with_capacity(records.len());
-        for ((record, key), value) in records.into_iter().zip(keys).zip(values) {
+        for ((record, key), value) in records.into_iter().zip(keys_out).zip(values_out) {
             match (key, value, self.headers(&record)) {
                 (Ok(key), Ok(value), Ok(headers)) => encoded.push(Encoded { record, key, value, headers }),
                 (Err(error), _, _) | (_, Err(error), _) | (_, _, Err(error)) => {
@@ -162,7 +189,7 @@ impl Output {
         }
         let values: Vec<_> = record.headers.iter().map(|header| &header.value).collect();
         let mut headers = OwnedHeaders::new_with_capacity(values.len());
-        for (header, value) in record.headers.iter().zip(self.header.encode(&values)) {
+        for (header, value) in record.headers.iter().zip(self.header.encode(&record.topic, &values)) {
             let value = value.map_err(|error| {
                 Error::bad_record(format!("the header \"{}\" cannot be encoded", header.key)).because(error)
             })?;
@@ -223,6 +250,14 @@ impl Output {
         tracing::info!(task = %spec.id, topic, ?outcome, "topic of a source");
         Ok(())
     }
+}
+
+fn keys(records: &[SourceRecord]) -> Vec<&Datum> {
+    records.iter().map(|record| &record.key).collect()
+}
+
+fn values(records: &[SourceRecord]) -> Vec<&Datum> {
+    records.iter().map(|record| &record.value).collect()
 }
 
 fn refused(topic: &str, error: KafkaError) -> Failure {
