@@ -15,8 +15,11 @@ up: ## the servers alone: Kafka, etcd, MongoDB, Cassandra, Elasticsearch
 test: ## all tests, on servers of their own that are removed afterwards
 	@deploy/local/test
 
+bench: ## Kafka Connect, Millrace and the limit in turn, into tests/bench/RESULTS.md
+	@tests/bench/run
+
 lint: ## format and clippy, warnings are errors
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
-.PHONY: help demo down up test lint
+.PHONY: help demo down up test bench lint

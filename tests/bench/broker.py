@@ -1,0 +1,77 @@
+"""The broker of a benchmark, its topics, and the data in them."""
+
+import os
+import random
+import subprocess
+
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from sides import LIMIT, SERVERS, is_free, until
+
+PARTITIONS = 4
+
+
+class Broker:
+    """A broker of our own (removed at the end), or the one that BENCH_BOOTSTRAP names."""
+
+    def __init__(self, folder):
+        self.bootstrap = os.environ.get("BENCH_BOOTSTRAP")
+        self.environment = None
+        if self.bootstrap is None:
+            # Its two ports, below the range from which the kernel takes the ports of outgoing connections
+            offsets = random.sample(range(1000, 20000, 10), 100)
+            offset = next(n for n in offsets if is_free(9092 + n) and is_free(9093 + n))
+            self.environment = os.environ | {"SERVERS_HOME": f"{folder}/servers", "PORT_OFFSET": str(offset)}
+            subprocess.run([SERVERS, "up", "kafka"], check=True, env=self.environment)
+            self.bootstrap = f"127.0.0.1:{9092 + offset}"
+        self.admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        self.watcher = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "bench-watcher"})
+
+    def stop(self):
+        self.watcher.close()
+        if self.environment:
+            subprocess.run([SERVERS, "clean", "kafka"], check=False, env=self.environment, stdout=subprocess.DEVNULL)
+
+    def create(self, topic, partitions=PARTITIONS):
+        for future in self.admin.create_topics([NewTopic(topic, partitions, 1)]).values():
+            future.result()
+        until(f"topic {topic}", lambda: self.end(topic, partitions) == 0, 30, 0.05)
+
+    def delete(self, *topics):
+        for future in self.admin.delete_topics(list(topics)).values():
+            future.result()
+
+    def end(self, topic, partitions=PARTITIONS):
+        """The sum of the partitions' ends; None while one cannot be told."""
+        try:
+            parts = (TopicPartition(topic, number) for number in range(partitions))
+            return sum(self.watcher.get_watermark_offsets(part, timeout=10)[1] for part in parts)
+        except KafkaException:
+            return None  # no leader yet
+
+    def produce(self, topic, records):
+        producer = Producer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "linger.ms": 20,
+                "batch.size": 262144,
+                "queue.buffering.max.messages": 1000000,
+                "partitioner": "murmur2_random",
+                "log_level": 2,
+            }
+        )
+        sent = 0
+        for key, value in records:
+            while True:
+                try:
+                    producer.produce(topic, value, key)
+                    break
+                except BufferError:
+                    producer.poll(0.1)
+            sent += 1
+            if sent % 10000 == 0:
+                producer.poll(0)
+        if producer.flush(LIMIT):
+            raise RuntimeError(f"{topic}: not all records were acknowledged")
+        return sent
