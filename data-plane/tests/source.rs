@@ -15,8 +15,8 @@ use millrace_data_plane::metrics::Metrics;
 use millrace_data_plane::model::{TaskSpec, TaskState};
 use millrace_data_plane::task::{TaskEnvironment, TaskHandle};
 use millrace_sdk::{
-    Config, ConnectorKind, Datum, Findings, Flat, Position, Positions, Result, SourceBatch, SourceConnector,
-    SourceRecord, SourceTask, TaskContext, Value, async_trait,
+    Config, ConnectorKind, Datum, ExactlyOnce, Findings, Flat, Position, Positions, Result, SourceBatch,
+    SourceConnector, SourceRecord, SourceTask, TaskContext, Value, async_trait,
 };
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -61,6 +61,10 @@ impl SourceConnector for Counting {
     type Config = CountingConfig;
     type Task = CountingTask;
 
+    fn exactly_once(&self, _: &CountingConfig) -> ExactlyOnce {
+        ExactlyOnce::Supported
+    }
+
     async fn check(&self, _: &CountingConfig, _: &TaskContext) -> Result<Findings> {
         Ok(Findings::default())
     }
@@ -97,7 +101,8 @@ impl SourceTask for CountingTask {
         let records = records.collect();
         self.next = end;
         let offset = json!({ "next": end }).as_object().cloned().unwrap();
-        Ok(SourceBatch { records, positions: vec![Position { partition: partition(), offset }] })
+        let positions = vec![Position { partition: partition(), offset }];
+        Ok(SourceBatch { records, positions, ..SourceBatch::default() })
     }
 }
 

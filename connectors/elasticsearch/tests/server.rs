@@ -86,6 +86,7 @@ fn context() -> TaskContext {
         generation: 1,
         topics: vec!["inventory".to_owned()],
         config: Arc::default(),
+        ..TaskContext::default()
     }
 }
 

@@ -107,6 +107,7 @@ mod tests {
             generation: 1,
             topics: Vec::new(),
             config: Arc::new(Flat::new()),
+            ..TaskContext::default()
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use millrace_sdk::{
-    ByteString, Datum, Error, Findings, Flat, Position, Positions, Problem, Result, Schema, SourceBatch,
+    ByteString, Datum, Error, ExactlyOnce, Findings, Flat, Position, Positions, Problem, Result, Schema, SourceBatch,
     SourceConnector, SourceRecord, SourceTask, TaskContext, Type, Value, async_trait,
 };
 use serde_json::{Map, Value as Json};
@@ -50,6 +50,10 @@ impl SourceConnector for Source {
         "Reads a file line by line and follows it as it grows, as Kafka Connect's FileStreamSource.";
     type Config = SourceConfig;
     type Task = FileSource;
+
+    fn exactly_once(&self, _: &SourceConfig) -> ExactlyOnce {
+        ExactlyOnce::Supported
+    }
 
     async fn check(&self, config: &SourceConfig, _: &TaskContext) -> Result<Findings> {
         let mut findings = Findings::default();
@@ -124,6 +128,7 @@ impl FileSource {
         SourceBatch {
             records: lines.texts.into_iter().map(record).collect(),
             positions: vec![Position { partition: self.partition.clone(), offset }],
+            ..SourceBatch::default()
         }
     }
 }

@@ -73,6 +73,7 @@ mod tests {
             generation: 1,
             topics: Vec::new(),
             config: Arc::new(Flat::new()),
+            ..TaskContext::default()
         };
         let task = Sink.open(SinkConfig {}, context).await.unwrap();
         let record = Record {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use millrace_sdk::{
-    Error, Findings, Flat, Position, Positions, Result, SourceBatch, SourceConnector, SourceRecord, SourceTask,
-    TaskContext, async_trait,
+    Error, ExactlyOnce, Findings, Flat, Position, Positions, Result, SourceBatch, SourceConnector, SourceRecord,
+    SourceTask, TaskContext, async_trait,
 };
 use serde_json::{Map, Value as Json};
 use tokio::time::Instant;
@@ -38,6 +38,10 @@ impl SourceConnector for Source {
         "Makes records of a given size at a given rate: for measuring and for trying out.";
     type Config = SourceConfig;
     type Task = GeneratorSource;
+
+    fn exactly_once(&self, _: &SourceConfig) -> ExactlyOnce {
+        ExactlyOnce::Supported
+    }
 
     async fn check(&self, _: &SourceConfig, _: &TaskContext) -> Result<Findings> {
         Ok(Findings::default())
@@ -111,6 +115,7 @@ impl GeneratorSource {
         SourceBatch {
             records: records.collect(),
             positions: vec![Position { partition: self.partition.clone(), offset }],
+            ..SourceBatch::default()
         }
     }
 }
@@ -182,6 +187,7 @@ mod tests {
             generation: 1,
             topics: Vec::new(),
             config: Arc::new(Flat::new()),
+            ..TaskContext::default()
         };
         Source.open(config, context, positions).await
     }

@@ -80,6 +80,7 @@ fn context() -> TaskContext {
         generation: 1,
         topics: vec!["inventory".to_owned()],
         config: Arc::default(),
+        ..TaskContext::default()
     }
 }
 

@@ -5,7 +5,10 @@
 use async_trait::async_trait;
 
 use crate::config::{self, Config, ConfigDef, Findings, Flat};
-use crate::{Error, Positions, Result, SinkConnector, SinkTask, SourceConnector, SourceTask, TaskContext};
+use crate::{
+    Error, ExactlyOnce, Positions, Result, SinkConnector, SinkTask, SourceConnector, SourceTask, TaskContext,
+    VersionRule,
+};
 
 /// Source or sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -41,6 +44,11 @@ pub trait SinkPlugin: Send + Sync {
     fn info(&self) -> &PluginInfo;
     /// All problems of the connector's own keys, types and rules across keys.
     fn validate(&self, flat: &Flat) -> Findings;
+    /// See [`SinkConnector::versions`]; a configuration that cannot be parsed is another's to refuse.
+    ///
+    /// # Errors
+    /// The reason for the user.
+    fn versions(&self, flat: &Flat, rule: &VersionRule) -> Result<(), String>;
     /// See [`SinkConnector::check`].
     async fn check(&self, flat: &Flat, context: &TaskContext) -> Result<Findings>;
     /// See [`SinkConnector::open`].
@@ -54,6 +62,10 @@ pub trait SourcePlugin: Send + Sync {
     fn info(&self) -> &PluginInfo;
     /// All problems of the connector's own keys, types and rules across keys.
     fn validate(&self, flat: &Flat) -> Findings;
+    /// See [`SourceConnector::exactly_once`].
+    fn exactly_once(&self, flat: &Flat) -> ExactlyOnce;
+    /// See [`SourceConnector::defines_boundaries`].
+    fn defines_boundaries(&self, flat: &Flat) -> bool;
     /// See [`SourceConnector::check`].
     async fn check(&self, flat: &Flat, context: &TaskContext) -> Result<Findings>;
     /// See [`SourceConnector::plan`].
@@ -120,6 +132,13 @@ impl<C: SinkConnector> SinkPlugin for ErasedSink<C> {
         validate::<C::Config>(&self.info, flat)
     }
 
+    fn versions(&self, flat: &Flat, rule: &VersionRule) -> Result<(), String> {
+        match typed::<C::Config>(&self.info, flat) {
+            Ok(config) => self.connector.versions(&config, rule),
+            Err(_) => Ok(()),
+        }
+    }
+
     async fn check(&self, flat: &Flat, context: &TaskContext) -> Result<Findings> {
         let config = typed::<C::Config>(&self.info, flat)?;
         self.connector.check(&config, context).await
@@ -139,6 +158,17 @@ impl<C: SourceConnector> SourcePlugin for ErasedSource<C> {
 
     fn validate(&self, flat: &Flat) -> Findings {
         validate::<C::Config>(&self.info, flat)
+    }
+
+    fn exactly_once(&self, flat: &Flat) -> ExactlyOnce {
+        match typed::<C::Config>(&self.info, flat) {
+            Ok(config) => self.connector.exactly_once(&config),
+            Err(_) => ExactlyOnce::Unsupported("its configuration is not valid"),
+        }
+    }
+
+    fn defines_boundaries(&self, flat: &Flat) -> bool {
+        typed::<C::Config>(&self.info, flat).is_ok_and(|config| self.connector.defines_boundaries(&config))
     }
 
     async fn check(&self, flat: &Flat, context: &TaskContext) -> Result<Findings> {

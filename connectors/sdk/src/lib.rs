@@ -20,6 +20,7 @@ mod schema;
 mod sink;
 mod source;
 mod value;
+mod versions;
 
 pub use async_trait::async_trait;
 pub use bytes::Bytes;
@@ -30,5 +31,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use record::{Batch, Datum, Header, Record, TimestampKind, TopicPartition};
 pub use schema::{Field, Schema, Type};
 pub use sink::{OrderKeys, RecordFailure, SinkConnector, SinkTask, TaskContext, WriteReport, hash_key};
-pub use source::{Position, Positions, SourceBatch, SourceConnector, SourceRecord, SourceTask};
+pub use source::{
+    Boundary, ExactlyOnce, Position, Positions, SourceBatch, SourceConnector, SourceFailure, SourceRecord, SourceTask,
+};
 pub use value::{Decimal, Value};
+pub use versions::{VersionRule, Versions};

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{Batch, Config, Error, Findings, Flat, Result};
+use crate::{Batch, Config, Error, Findings, Flat, Result, VersionRule, Versions};
 
 /// Where a task runs and for whom.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct TaskContext {
     /// The tenant
     pub tenant: String,
@@ -24,6 +24,8 @@ pub struct TaskContext {
     pub topics: Vec<String>,
     /// The whole flat configuration, the framework's keys included
     pub config: Arc<Flat>,
+    /// Of a sink: where the versions of writes come from (`millrace.versions`)
+    pub versions: Versions,
 }
 
 /// What must stay in order, named after the *store's* identity (document id, primary key), which may come from the value.
@@ -106,6 +108,16 @@ pub trait SinkConnector: Send + Sync + 'static {
     type Config: Config;
     /// The running task
     type Task: SinkTask + 'static;
+
+    /// Whether versions by such a rule can guard its writes (`millrace.versions`), or why not, with what to do.
+    /// [`VersionRule::Peer`] and [`VersionRule::None`] are not asked about.
+    ///
+    /// # Errors
+    /// The reason for the user.
+    fn versions(&self, config: &Self::Config, rule: &VersionRule) -> Result<(), String> {
+        let _ = (config, rule);
+        Err(format!("{} cannot guard its writes by versions; remove millrace.versions", Self::NAME))
+    }
 
     /// Proves connection, credentials, privileges and target. `Err(BadConfig)` refuses the configuration; `Err(Transient)`
     /// means that the store could not be asked; findings may carry warnings.

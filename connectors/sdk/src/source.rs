@@ -1,9 +1,10 @@
 //! The source contract.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use serde_json::{Map, Value as Json};
 
-use crate::{Config, Datum, Findings, Flat, Header, Result, TaskContext};
+use crate::{Config, Datum, Error, Findings, Flat, Header, Result, TaskContext};
 
 /// How far a source partition has been read, in Connect's own shape: both halves are flat JSON objects.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,13 +44,57 @@ pub struct SourceRecord {
     pub timestamp_ms: Option<i64>,
 }
 
-/// What one poll brought.
-#[derive(Debug, Clone, Default)]
+/// Something that was read and can never become a record: too large, torn, of no known form. `errors.tolerance` decides; with
+/// a dead-letter topic, what there is of it is kept there.
+#[derive(Debug)]
+pub struct SourceFailure {
+    /// Where in the source, for logs and headers, such as `orders.lines at {"_id": 1}`
+    pub at: String,
+    /// The topic that it would have gone to; empty when that is not known
+    pub topic: String,
+    /// Its key, as far as there is one
+    pub key: Option<Bytes>,
+    /// What is left of it
+    pub value: Option<Bytes>,
+    /// Why; `BadRecord`, or the task ends with it whatever the user tolerates
+    pub error: Error,
+}
+
+/// What a batch means for the transaction of a task that runs exactly once. Without exactly once, and unless the user asks for
+/// `transaction.boundary=connector`, it means nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Boundary {
+    /// Belongs to the open transaction, which goes on
+    #[default]
+    None,
+    /// The last of its transaction
+    Commit,
+    /// The transaction, with this batch, is to leave no record; its positions are stored all the same
+    Abort,
+}
+
+/// What one poll brought. A batch without records moves positions, as a heartbeat does.
+#[derive(Debug, Default)]
 pub struct SourceBatch {
     /// In order
     pub records: Vec<SourceRecord>,
-    /// Reached once all records of this batch and all batches before it are acknowledged by Kafka
+    /// Reached once all records of this batch and all batches before it are acknowledged by Kafka. Their newest are stored
+    /// with every commit; in a batch a later one of the same source partition replaces an earlier one.
     pub positions: Vec<Position>,
+    /// What could not become a record
+    pub failures: Vec<SourceFailure>,
+    /// The end of a transaction
+    pub boundary: Boundary,
+}
+
+/// Whether a source can run exactly once: a task opened at stored positions returns what follows them and nothing else, in
+/// whatever life it stored them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExactlyOnce {
+    /// It can
+    Supported,
+    /// It cannot, and why
+    Unsupported(&'static str),
 }
 
 /// A running source task.
@@ -59,7 +104,7 @@ pub trait SourceTask: Send {
     /// batches that are returned.
     async fn poll(&mut self) -> Result<SourceBatch>;
 
-    /// Positions that are stored now; for sources that may discard what lies before.
+    /// Positions that are stored now, all of them in Kafka; for sources that may discard what lies before.
     async fn committed(&mut self, positions: &[Position]) -> Result<()> {
         let _ = positions;
         Ok(())
@@ -84,6 +129,18 @@ pub trait SourceConnector: Send + Sync + 'static {
     type Config: Config;
     /// The running task
     type Task: SourceTask + 'static;
+
+    /// Whether it can run exactly once with this configuration (`exactly.once.support`).
+    fn exactly_once(&self, config: &Self::Config) -> ExactlyOnce {
+        let _ = config;
+        ExactlyOnce::Unsupported("the connector does not say that its positions are exact")
+    }
+
+    /// Whether its batches say where transactions end (`transaction.boundary=connector`, see [`Boundary`]).
+    fn defines_boundaries(&self, config: &Self::Config) -> bool {
+        let _ = config;
+        false
+    }
 
     /// As [`crate::SinkConnector::check`].
     async fn check(&self, config: &Self::Config, context: &TaskContext) -> Result<Findings>;

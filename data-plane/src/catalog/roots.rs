@@ -5,8 +5,8 @@ use std::path::{Component, Path, PathBuf};
 
 use async_trait::async_trait;
 use millrace_sdk::{
-    Error, Findings, Flat, PluginInfo, Positions, Problem, Result, SinkPlugin, SinkTask, SourcePlugin, SourceTask,
-    TaskContext,
+    Error, ExactlyOnce, Findings, Flat, PluginInfo, Positions, Problem, Result, SinkPlugin, SinkTask, SourcePlugin,
+    SourceTask, TaskContext, VersionRule,
 };
 
 /// The file connectors' key that names their file.
@@ -105,6 +105,10 @@ impl SinkPlugin for Fenced<dyn SinkPlugin> {
         self.findings(flat, self.plugin.validate(flat))
     }
 
+    fn versions(&self, flat: &Flat, rule: &VersionRule) -> Result<(), String> {
+        self.plugin.versions(flat, rule)
+    }
+
     async fn check(&self, flat: &Flat, context: &TaskContext) -> Result<Findings> {
         self.allowed(flat)?;
         self.plugin.check(flat, context).await
@@ -124,6 +128,14 @@ impl SourcePlugin for Fenced<dyn SourcePlugin> {
 
     fn validate(&self, flat: &Flat) -> Findings {
         self.findings(flat, self.plugin.validate(flat))
+    }
+
+    fn exactly_once(&self, flat: &Flat) -> ExactlyOnce {
+        self.plugin.exactly_once(flat)
+    }
+
+    fn defines_boundaries(&self, flat: &Flat) -> bool {
+        self.plugin.defines_boundaries(flat)
     }
 
     async fn check(&self, flat: &Flat, context: &TaskContext) -> Result<Findings> {

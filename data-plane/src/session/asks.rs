@@ -83,5 +83,6 @@ fn context(flat: &Flat) -> TaskContext {
         generation: 0,
         topics: topics.split(',').map(str::trim).filter(|topic| !topic.is_empty()).map(str::to_owned).collect(),
         config: Arc::new(flat.clone()),
+        ..TaskContext::default()
     }
 }

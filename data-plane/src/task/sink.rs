@@ -69,6 +69,7 @@ async fn open(life: &Life) -> Result<Running> {
         generation: spec.generation,
         topics: settings.topics.clone(),
         config: Arc::new(config),
+        ..TaskContext::default()
     };
     let flat = Arc::clone(&context.config);
     let dead_letters = DeadLetters::open(spec, &settings, &life.environment.producers, &life.metrics).await?;

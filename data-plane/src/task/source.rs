@@ -74,6 +74,7 @@ async fn open(life: &Life) -> Result<Running> {
         generation: spec.generation,
         topics: Vec::new(),
         config: Arc::new(config),
+        ..TaskContext::default()
     };
     let flat = Arc::clone(&context.config);
     let task = plugin.open(&flat, context, positions).await?;

@@ -107,6 +107,7 @@ pub fn context(config: &Flat) -> TaskContext {
         generation: 1,
         topics: vec!["t".to_owned()],
         config: Arc::new(config.clone()),
+        ..TaskContext::default()
     }
 }
 

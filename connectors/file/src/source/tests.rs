@@ -17,6 +17,7 @@ fn context() -> TaskContext {
         generation: 1,
         topics: Vec::new(),
         config: Arc::new(Flat::new()),
+        ..TaskContext::default()
     }
 }
 

@@ -14,6 +14,7 @@ fn context(connector: &str) -> TaskContext {
         generation: 1,
         topics: Vec::new(),
         config: Arc::default(),
+        ..TaskContext::default()
     }
 }
 

@@ -43,6 +43,7 @@ fn ids() -> Ids {
         generation: 1,
         topics: Vec::new(),
         config: Arc::default(),
+        ..TaskContext::default()
     })
 }
 
