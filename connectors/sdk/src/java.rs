@@ -4,7 +4,11 @@
 
 use std::fmt::Write as _;
 
-use crate::{ByteString, Datum, Result, Schema, Type, Value};
+use bytes::Bytes;
+
+use crate::json::scan::{Fault, Scanner};
+use crate::json::{self, Number};
+use crate::{ByteString, Datum, Error, Result, Schema, Type, Value};
 
 /// Appends what Java would print.
 ///
@@ -29,9 +33,7 @@ fn value_text(value: &Value, schema: Option<&Schema>, out: &mut String) -> Resul
             let number = *number as f32;
             out.push_str(&scientific(f64::from(number), &two_digits(format!("{number:e}"), format!("{number:.1e}"))));
         }
-        Value::Float(number) => {
-            out.push_str(&scientific(*number, &two_digits(format!("{number:e}"), format!("{number:.1e}"))))
-        }
+        Value::Float(number) => double_text(*number, out),
         Value::Decimal(decimal) => out.push_str(&decimal.text()?),
         Value::Str(text) => out.push_str(text),
         Value::Bytes(bytes) => out.push_str(&String::from_utf8_lossy(bytes)),
@@ -58,12 +60,27 @@ fn value_text(value: &Value, schema: Option<&Schema>, out: &mut String) -> Resul
                 out.push('}');
             }
         },
-        Value::Json(raw) => match value.open()? {
-            Value::Json(_) => out.push_str(&String::from_utf8_lossy(raw)), // a number with more digits than fit
-            opened => value_text(&opened, None, out)?,
-        },
+        Value::Json(raw) => json_text(raw, out)?,
     }
     Ok(())
+}
+
+/// JSON that nobody has looked into: printed as it is walked over, without building values.
+fn json_text(raw: &Bytes, out: &mut String) -> Result<()> {
+    let start = out.len();
+    let text = std::str::from_utf8(raw).map_err(|_| Error::bad_record("not JSON: invalid UTF-8"))?;
+    let mut walk = Walk { text, scanner: Scanner::new(raw), names: Vec::new() };
+    match walk.value(0, out).and_then(|()| Ok(walk.scanner.end()?)) {
+        Ok(()) => Ok(()),
+        Err(Stop::Fault(fault)) => {
+            out.truncate(start);
+            Err(json::refused(raw, fault))
+        }
+        Err(Stop::Odd) => {
+            out.truncate(start);
+            value_text(&json::parse_level(raw)?, None, out)
+        }
+    }
 }
 
 /// Fields in the schema's order; null fields are left out.
@@ -81,6 +98,103 @@ fn struct_text(fields: &[(ByteString, Value)], schema: &Schema, out: &mut String
     }
     out.push('}');
     Ok(())
+}
+
+/// Why a walk over JSON stops.
+enum Stop {
+    Fault(Fault),
+    /// A name that is written with escapes or comes twice: rare enough to be left to the parser
+    Odd,
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// A walk over JSON text.
+struct Walk<'a> {
+    text: &'a str,
+    scanner: Scanner<'a>,
+    /// Of the maps that are open; the innermost's are the last
+    names: Vec<&'a str>,
+}
+
+impl Walk<'_> {
+    fn value(&mut self, depth: usize, out: &mut String) -> Result<(), Stop> {
+        if depth > json::MAX_DEPTH {
+            return Err(Fault::Depth.into());
+        }
+        match self.scanner.peek() {
+            Some(b'{') => self.map(depth, out),
+            Some(b'[') => {
+                self.scanner.expect(b'[')?;
+                let mut index = 0;
+                out.push('[');
+                while self.scanner.more(index, b']')? {
+                    out.push_str(if index > 0 { ", " } else { "" });
+                    index += 1;
+                    self.value(depth + 1, out)?;
+                }
+                out.push(']');
+                Ok(())
+            }
+            Some(b'"') => {
+                let text = self.scanner.text()?;
+                if text.escaped {
+                    let literal = &self.text[text.content.start - 1..text.content.end + 1];
+                    let unescaped: String = serde_json::from_str(literal).map_err(|_| Stop::Odd)?;
+                    out.push_str(&unescaped);
+                } else {
+                    out.push_str(&self.text[text.content]);
+                }
+                Ok(())
+            }
+            first => {
+                let word = &self.text[self.scanner.value()?];
+                match first {
+                    Some(b't' | b'f' | b'n') => out.push_str(word),
+                    _ => match json::number(word) {
+                        Number::Int(number) => push(out, format_args!("{number}")),
+                        Number::Float(number) => double_text(number, out),
+                        Number::Beyond => out.push_str(word), // more digits than fit
+                    },
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn map(&mut self, depth: usize, out: &mut String) -> Result<(), Stop> {
+        self.scanner.expect(b'{')?;
+        let outer = self.names.len();
+        out.push('{');
+        while self.scanner.more(self.names.len() - outer, b'}')? {
+            let name = self.scanner.name()?;
+            let text = &self.text[name.content];
+            if name.escaped || self.names[outer..].contains(&text) {
+                return Err(Stop::Odd);
+            }
+            out.push_str(if self.names.len() > outer { ", " } else { "" });
+            self.names.push(text);
+            out.push_str(text);
+            out.push('=');
+            self.value(depth + 1, out)?;
+        }
+        self.names.truncate(outer);
+        out.push('}');
+        Ok(())
+    }
+}
+
+fn double_text(number: f64, out: &mut String) {
+    // Where Java writes no exponent, Rust's shortest digits are Java's.
+    if (1e-3..1e7).contains(&number.abs()) {
+        push(out, format_args!("{number:?}"));
+    } else {
+        out.push_str(&scientific(number, &two_digits(format!("{number:e}"), format!("{number:.1e}"))));
+    }
 }
 
 fn push(out: &mut String, text: std::fmt::Arguments<'_>) {

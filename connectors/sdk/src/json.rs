@@ -1,15 +1,16 @@
 //! The only JSON reader and writer of the record path. Reading is lazy: [`validate`] checks the syntax of all of it once,
 //! [`parse_level`] opens one level and leaves subtrees as slices of the same buffer.
 
-use std::borrow::Cow;
-use std::fmt;
+pub(crate) mod scan;
+
+use std::ops::Range;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
 
 use crate::{Error, Result, Value};
+use scan::{Fault, Scanner, Text};
 
 /// Deeper nesting is refused at decode, so that no later step can exhaust its stack.
 pub const MAX_DEPTH: usize = 128;
@@ -22,36 +23,23 @@ pub fn validate(bytes: &[u8]) -> Result<()> {
     if let Err(error) = std::str::from_utf8(bytes) {
         return Err(Error::bad_record(format!("not JSON: invalid UTF-8 at byte {}", error.valid_up_to())));
     }
-    check_depth(bytes)?;
-    serde_json::from_slice::<IgnoredAny>(bytes).map(|_| ()).map_err(|error| not_json(&error))
+    let mut scanner = Scanner::new(bytes);
+    scanner.value().and_then(|_| scanner.end()).map_err(|fault| refused(bytes, fault))
+}
+
+/// The error about text that the scanner refuses. serde_json tells best what is wrong with it.
+pub(crate) fn refused(bytes: &[u8], fault: Fault) -> Error {
+    match fault {
+        Fault::Depth => Error::bad_record(format!("JSON nested deeper than {MAX_DEPTH} levels")),
+        Fault::Syntax(at) => match serde_json::from_slice::<IgnoredAny>(bytes) {
+            Err(error) => not_json(&error),
+            Ok(_) => Error::bad_record(format!("not JSON: byte {at} is not expected")),
+        },
+    }
 }
 
 fn not_json(error: &serde_json::Error) -> Error {
     Error::bad_record(format!("not JSON: {error}"))
-}
-
-fn check_depth(bytes: &[u8]) -> Result<()> {
-    // Most records have fewer brackets than the limit, which is cheaper to see than real depth.
-    if bytes.iter().filter(|b| matches!(b, b'{' | b'[')).count() <= MAX_DEPTH {
-        return Ok(());
-    }
-    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
-    for byte in bytes {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => in_text = !in_text,
-            b'{' | b'[' if !in_text => {
-                depth += 1;
-                if depth > MAX_DEPTH {
-                    return Err(Error::bad_record(format!("JSON nested deeper than {MAX_DEPTH} levels")));
-                }
-            }
-            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 /// Opens one level: a scalar becomes its value, a map or list its members with nested maps and lists still bytes. Numbers
@@ -60,14 +48,7 @@ fn check_depth(bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// `BadRecord` when the bytes are not JSON.
 pub fn parse_level(bytes: &Bytes) -> Result<Value> {
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let level = Level { buffer: bytes, member };
-    let value = deserializer.deserialize_any(level).map_err(|error| not_json(&error))?;
-    deserializer.end().map_err(|error| not_json(&error))?;
-    Ok(match value {
-        Value::Float(_) => number(bytes, trim(bytes)),
-        other => other,
-    })
+    level(bytes, member)
 }
 
 /// As [`parse_level`], but every member of a map or list stays bytes, so that numbers keep their spelling.
@@ -75,11 +56,44 @@ pub fn parse_level(bytes: &Bytes) -> Result<Value> {
 /// # Errors
 /// `BadRecord` when the bytes are not JSON.
 pub fn parse_members(bytes: &Bytes) -> Result<Value> {
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let raw: Member = |buffer, raw| Ok(Value::Json(buffer.slice_ref(raw.get().as_bytes())));
-    let level = Level { buffer: bytes, member: raw };
-    let value = deserializer.deserialize_any(level).map_err(|error| not_json(&error))?;
-    deserializer.end().map_err(|error| not_json(&error))?;
+    level(bytes, |buffer, range| Ok(Value::Json(buffer.slice(range))))
+}
+
+/// What becomes of a member of a map or list
+type Member = fn(&Bytes, Range<usize>) -> Result<Value>;
+
+/// Opens one level.
+fn level(buffer: &Bytes, of_member: Member) -> Result<Value> {
+    let wrong = |fault| refused(buffer, fault);
+    let mut scanner = Scanner::new(buffer);
+    let mut index = 0;
+    let value = if scanner.take(b'{') {
+        let mut fields: Vec<(ByteString, Value)> = Vec::new();
+        while scanner.more(index, b'}').map_err(wrong)? {
+            index += 1;
+            let name = scanner.name().map_err(wrong)?;
+            let range = scanner.value().map_err(wrong)?;
+            let (name, value) = (text_at(buffer, &name)?, of_member(buffer, range)?);
+            // The last of repeated names wins, in the place of the first, as in Java's LinkedHashMap.
+            match fields.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, old)) => *old = value,
+                None => fields.push((name, value)),
+            }
+        }
+        Value::Map(fields)
+    } else if scanner.take(b'[') {
+        let mut items = Vec::new();
+        while scanner.more(index, b']').map_err(wrong)? {
+            index += 1;
+            let range = scanner.value().map_err(wrong)?;
+            items.push(of_member(buffer, range)?);
+        }
+        Value::List(items)
+    } else {
+        let range = scanner.value().map_err(wrong)?;
+        member(buffer, range)?
+    };
+    scanner.end().map_err(wrong)?;
     Ok(value)
 }
 
@@ -107,156 +121,76 @@ fn deepen(value: Value) -> Result<Value> {
 /// # Errors
 /// `BadRecord` when the bytes are not JSON.
 pub fn find(bytes: &Bytes, name: &str) -> Result<Option<Bytes>> {
-    if bytes.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'{') {
+    let wrong = |fault| refused(bytes, fault);
+    let mut scanner = Scanner::new(bytes);
+    if !scanner.take(b'{') {
         return Ok(None);
     }
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let found = deserializer.deserialize_map(Find { name, buffer: bytes }).map_err(|error| not_json(&error))?;
-    Ok(found)
-}
-
-fn trim(bytes: &[u8]) -> &[u8] {
-    bytes.trim_ascii()
-}
-
-fn number(buffer: &Bytes, text: &[u8]) -> Value {
-    let raw = || Value::Json(buffer.slice_ref(text));
-    let Ok(text) = std::str::from_utf8(text) else { return raw() };
-    if let Ok(integer) = text.parse::<i64>() {
-        return Value::Int(integer);
+    let (mut found, mut index) = (None, 0);
+    while scanner.more(index, b'}').map_err(wrong)? {
+        index += 1;
+        let key = scanner.name().map_err(wrong)?;
+        let range = scanner.value().map_err(wrong)?;
+        let is_it = match &bytes[key.content.clone()] {
+            plain if !key.escaped => plain == name.as_bytes(),
+            _ => text_at(bytes, &key)? == *name,
+        };
+        if is_it {
+            found = Some(range);
+        }
     }
-    if !text.contains(['.', 'e', 'E']) {
-        return raw(); // an integer beyond 64 bits keeps all its digits
+    Ok(found.map(|range| bytes.slice(range)))
+}
+
+/// What a number's text says.
+pub(crate) fn number(text: &str) -> Number {
+    if let Ok(integer) = text.parse::<i64>() {
+        return Number::Int(integer);
+    }
+    if !text.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
+        return Number::Beyond; // an integer beyond 64 bits keeps all its digits
     }
     match text.parse::<f64>() {
-        Ok(float) if float.is_finite() => Value::Float(float),
-        _ => raw(),
+        Ok(float) if float.is_finite() => Number::Float(float),
+        _ => Number::Beyond,
     }
 }
 
-fn member(buffer: &Bytes, raw: &RawValue) -> serde_json::Result<Value> {
-    let text = raw.get().as_bytes();
-    Ok(match text.first() {
-        Some(b'"') => Value::Str(text_of(buffer, raw.get())?),
+/// A number as far as it fits a type of Rust's
+pub(crate) enum Number {
+    Int(i64),
+    Float(f64),
+    /// Neither
+    Beyond,
+}
+
+fn member(buffer: &Bytes, range: Range<usize>) -> Result<Value> {
+    let bytes = &buffer[range.clone()];
+    Ok(match bytes.first() {
+        Some(b'"') => {
+            let content = range.start + 1..range.end - 1;
+            Value::Str(text_at(buffer, &Text { content, escaped: bytes.contains(&b'\\') })?)
+        }
         Some(b't') => Value::Bool(true),
         Some(b'f') => Value::Bool(false),
         Some(b'n') => Value::Null,
-        Some(b'{' | b'[') => Value::Json(buffer.slice_ref(text)),
-        _ => number(buffer, text),
+        Some(b'{' | b'[') => Value::Json(buffer.slice(range)),
+        _ => match std::str::from_utf8(bytes).map_or(Number::Beyond, number) {
+            Number::Int(integer) => Value::Int(integer),
+            Number::Float(float) => Value::Float(float),
+            Number::Beyond => Value::Json(buffer.slice(range)),
+        },
     })
 }
 
-/// The text of a JSON string literal: a slice of the buffer unless it has escapes.
-fn text_of(buffer: &Bytes, literal: &str) -> serde_json::Result<ByteString> {
-    if literal.contains('\\') {
-        return serde_json::from_str::<String>(literal).map(ByteString::from);
+/// A text of the buffer: a slice of it unless it has escapes.
+fn text_at(buffer: &Bytes, text: &Text) -> Result<ByteString> {
+    let content = text.content.clone();
+    if text.escaped {
+        let literal = &buffer[content.start - 1..content.end + 1];
+        return serde_json::from_slice::<String>(literal).map(ByteString::from).map_err(|error| not_json(&error));
     }
-    slice_text(buffer, &literal[1..literal.len() - 1])
-}
-
-fn slice_text(buffer: &Bytes, text: &str) -> serde_json::Result<ByteString> {
-    ByteString::try_from(buffer.slice_ref(text.as_bytes())).map_err(serde::de::Error::custom)
-}
-
-/// What becomes of a member of a map or list
-type Member = fn(&Bytes, &RawValue) -> serde_json::Result<Value>;
-
-struct Level<'a> {
-    buffer: &'a Bytes,
-    member: Member,
-}
-
-impl<'de> Visitor<'de> for Level<'de> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Int(value))
-    }
-
-    #[allow(clippy::cast_precision_loss)] // replaced by `number` afterwards, from the text
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(i64::try_from(value).map_or(Value::Float(value as f64), Value::Int))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::Float(value))
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_borrowed_str<E: serde::de::Error>(self, value: &'de str) -> Result<Value, E> {
-        slice_text(self.buffer, value).map(Value::Str).map_err(E::custom)
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::Str(ByteString::from(value.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let mut items = Vec::new();
-        while let Some(raw) = seq.next_element::<&RawValue>()? {
-            items.push((self.member)(self.buffer, raw).map_err(serde::de::Error::custom)?);
-        }
-        Ok(Value::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut fields: Vec<(ByteString, Value)> = Vec::new();
-        while let Some((Name(key), raw)) = map.next_entry::<Name<'de>, &RawValue>()? {
-            let key = match key {
-                Cow::Borrowed(text) => slice_text(self.buffer, text).map_err(serde::de::Error::custom)?,
-                Cow::Owned(text) => ByteString::from(text),
-            };
-            let value = (self.member)(self.buffer, raw).map_err(serde::de::Error::custom)?;
-            // The last of repeated names wins, in the place of the first, as in Java's LinkedHashMap.
-            match fields.iter_mut().find(|(name, _)| *name == key) {
-                Some((_, old)) => *old = value,
-                None => fields.push((key, value)),
-            }
-        }
-        Ok(Value::Map(fields))
-    }
-}
-
-/// A name, borrowed unless it has escapes.
-#[derive(serde::Deserialize)]
-#[serde(transparent)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-struct Find<'a> {
-    name: &'a str,
-    buffer: &'a Bytes,
-}
-
-impl<'de> Visitor<'de> for Find<'de> {
-    type Value = Option<Bytes>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON map")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        while let Some(Name(key)) = map.next_key::<Name<'de>>()? {
-            if key == self.name {
-                let raw = map.next_value::<&RawValue>()?;
-                found = Some(self.buffer.slice_ref(raw.get().as_bytes()));
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(found)
-    }
+    ByteString::try_from(buffer.slice(content)).map_err(|_| Error::bad_record("not JSON: invalid UTF-8"))
 }
 
 /// Appends a value as JSON. Untouched JSON is copied verbatim; bytes become base64 text, decimals their unscaled bytes in

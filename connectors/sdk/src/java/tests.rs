@@ -25,6 +25,8 @@ fn values_print_as_in_java() {
         (Datum::schemaless(Value::Str("plain text".into())), "plain text"),
         (json(r#"{"a":1,"b":"x","c":[1,2.5,null,{"d":true}],"e":{}}"#), "{a=1, b=x, c=[1, 2.5, null, {d=true}], e={}}"),
         (json("\"x\""), "x"),
+        (json(r#" {"a" : -0, "b":{"x":1,"x":{"y":[]}}, "\u0061":"\u00e9\n"} "#), "{a=é\n, b={x={y=[]}}}"),
+        (json("[1e-4, 1e7, 0.001, 9999999.5, 100, 1e999]"), "[1.0E-4, 1.0E7, 0.001, 9999999.5, 100, 1e999]"),
         (json("12345678901234567890"), "12345678901234567890"),
         (Datum::schemaless(Value::Float(1.0)), "1.0"),
         (Datum::schemaless(Value::Float(-0.5)), "-0.5"),
@@ -59,4 +61,14 @@ fn a_struct_leaves_out_null_fields() {
         ("b".into(), Value::Null),
     ]);
     assert_eq!(printed(&Datum::Decoded { schema: Some(Arc::new(schema)), value }), "Struct{a=1,c=0.1}");
+}
+
+#[test]
+fn what_is_not_json_is_refused_and_leaves_nothing() {
+    for text in ["{\"a\":[1,}", "{\"a\":1} 2", "\"\\ud800\"", &"[".repeat(200)] {
+        let mut out = "before".to_owned();
+        let datum = Datum::schemaless(Value::Json(Bytes::copy_from_slice(text.as_bytes())));
+        assert!(print(&datum, &mut out).is_err(), "{text}");
+        assert_eq!(out, "before", "{text}");
+    }
 }

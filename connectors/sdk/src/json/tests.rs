@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn bytes(text: &str) -> Bytes {
@@ -68,4 +70,62 @@ fn text_is_escaped_and_bytes_are_base64() {
     assert_eq!(written(&Value::Str("a\"\n\u{1}é".into())), r#""a\"\n\u0001é""#);
     assert_eq!(written(&Value::Bytes(bytes("hi!"))), r#""aGkh""#);
     assert!(write(&Value::Float(f64::NAN), &mut Vec::new()).is_err());
+}
+
+/// Valid JSON, and text that is nearly that.
+fn text() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        Just("true".to_owned()),
+        Just("-1.5e+3".to_owned()),
+        any::<i64>().prop_map(|number| number.to_string()),
+        any::<f64>().prop_filter("finite", |number| number.is_finite()).prop_map(|number| format!("{number:e}")),
+        "\\PC{0,20}".prop_map(|text| serde_json::to_string(&text).unwrap()),
+        Just(r#""\u00e9\n\\\"é""#.to_owned()),
+    ];
+    let space = prop_oneof![Just(""), Just(" "), Just("\n\t ")];
+    let nested = leaf.prop_recursive(5, 60, 6, move |inner| {
+        let items = prop::collection::vec((inner.clone(), space.clone()), 0..6);
+        let fields = prop::collection::vec(("[a-c\\\\\"]{0,3}", inner, space.clone()), 0..6);
+        prop_oneof![
+            items.prop_map(|items| {
+                let items: Vec<String> = items.iter().map(|(item, space)| format!("{space}{item}{space}")).collect();
+                format!("[{}]", items.join(","))
+            }),
+            fields.prop_map(|fields| {
+                let field = |(name, value, space): &(String, String, &str)| {
+                    format!("{space}{}{space}:{space}{value}", serde_json::to_string(name).unwrap())
+                };
+                format!("{{{}}}", fields.iter().map(field).collect::<Vec<_>>().join(","))
+            }),
+        ]
+    });
+    (nested, prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3)).prop_map(|(text, damage)| {
+        let mut text = text;
+        for (place, byte) in damage {
+            let place = place.index(text.len() + 1);
+            if text.is_char_boundary(place) {
+                // Bytes that mean something in JSON, mostly.
+                text.insert(place, char::from(b"\"\\{}[],:0-e.\x01 u"[usize::from(byte) % 16]));
+            }
+        }
+        text
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+    /// The scanner takes exactly what serde_json takes for JSON, and finds the same in it.
+    #[test]
+    fn the_scanner_agrees_with_serde_json(text in text()) {
+        let theirs = serde_json::from_str::<IgnoredAny>(&text);
+        let ours = validate(text.as_bytes());
+        prop_assert_eq!(ours.is_ok(), theirs.is_ok(), "{}: {:?} {:?}", text, ours, theirs);
+        // To serde_json -0 is a float, to Java an integer.
+        if theirs.is_ok() && !text.contains("-0") && let Ok(tree) = serde_json::from_str::<serde_json::Value>(&text) {
+            let mut out = Vec::new();
+            write(&parse_deep(&bytes(&text)).unwrap(), &mut out).unwrap();
+            prop_assert_eq!(serde_json::from_slice::<serde_json::Value>(&out).unwrap(), tree, "{}", text);
+        }
+    }
 }

@@ -1,0 +1,255 @@
+//! Walks over JSON text without building anything: one pass that checks all of the syntax, and tells where a value, a name or
+//! a text begins and ends. UTF-8 is the caller's concern.
+
+use std::ops::Range;
+
+use super::MAX_DEPTH;
+
+/// Why a walk ended early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Not JSON from this byte on
+    Syntax(usize),
+    /// Nested deeper than [`MAX_DEPTH`]
+    Depth,
+}
+
+/// A text's content, without its quotes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Text {
+    pub(crate) content: Range<usize>,
+    /// Whether there is a backslash in it
+    pub(crate) escaped: bool,
+}
+
+/// A place in JSON text.
+pub(crate) struct Scanner<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+type Scanned<T> = Result<T, Fault>;
+
+impl<'a> Scanner<'a> {
+    /// At the start of `bytes`.
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// The next byte that is no white space; it is not taken.
+    pub(crate) fn peek(&mut self) -> Option<u8> {
+        loop {
+            match self.bytes.get(self.at) {
+                Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
+                other => return other.copied(),
+            }
+        }
+    }
+
+    /// Takes a byte after white space, if it is the next one.
+    pub(crate) fn take(&mut self, wanted: u8) -> bool {
+        let found = self.peek() == Some(wanted);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// As [`Self::take`], and it must be there.
+    pub(crate) fn expect(&mut self, wanted: u8) -> Scanned<()> {
+        if self.take(wanted) { Ok(()) } else { self.wrong() }
+    }
+
+    /// Nothing but white space may follow.
+    pub(crate) fn end(&mut self) -> Scanned<()> {
+        if self.peek().is_none() { Ok(()) } else { self.wrong() }
+    }
+
+    fn wrong<T>(&self) -> Scanned<T> {
+        Err(Fault::Syntax(self.at))
+    }
+
+    /// A text.
+    pub(crate) fn text(&mut self) -> Scanned<Text> {
+        self.expect(b'"')?;
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            self.at = plain_until(self.bytes, self.at);
+            match self.bytes.get(self.at) {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(Text { content: start..self.at - 1, escaped });
+                }
+                Some(b'\\') => {
+                    escaped = true;
+                    self.escape()?;
+                }
+                _ => return self.wrong(),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Scanned<()> {
+        match self.bytes.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
+            Some(b'u') => {
+                let digits = self.bytes.get(self.at + 2..self.at + 6);
+                if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
+                    return self.wrong();
+                }
+                self.at += 6;
+            }
+            _ => return self.wrong(),
+        }
+        Ok(())
+    }
+
+    /// A name and the colon after it.
+    pub(crate) fn name(&mut self) -> Scanned<Text> {
+        let name = self.text()?;
+        self.expect(b':')?;
+        Ok(name)
+    }
+
+    /// Whether one more member follows in a map or list that ends with `close`; `index` counts those before it. The end is
+    /// taken, and so are commas.
+    pub(crate) fn more(&mut self, index: usize, close: u8) -> Scanned<bool> {
+        if index == 0 {
+            return Ok(!self.take(close));
+        }
+        if self.take(b',') {
+            return Ok(true);
+        }
+        self.expect(close).map(|()| false)
+    }
+
+    /// A whole value, whatever is in it; white space around it is not part of the answer.
+    pub(crate) fn value(&mut self) -> Scanned<Range<usize>> {
+        let first = self.peek();
+        let start = self.at;
+        match first {
+            Some(b'{' | b'[') => self.nested()?,
+            _ => self.scalar(first)?,
+        }
+        Ok(start..self.at)
+    }
+
+    fn scalar(&mut self, first: Option<u8>) -> Scanned<()> {
+        match first {
+            Some(b'"') => self.text().map(|_| ()),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word(b"true"),
+            Some(b'f') => self.word(b"false"),
+            Some(b'n') => self.word(b"null"),
+            _ => self.wrong(),
+        }
+    }
+
+    fn word(&mut self, word: &[u8]) -> Scanned<()> {
+        if self.bytes[self.at..].starts_with(word) {
+            self.at += word.len();
+            return Ok(());
+        }
+        self.wrong()
+    }
+
+    fn digits(&mut self) -> Scanned<()> {
+        let start = self.at;
+        while self.bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
+            self.at += 1;
+        }
+        if self.at > start { Ok(()) } else { self.wrong() }
+    }
+
+    fn number(&mut self) -> Scanned<()> {
+        self.at += usize::from(self.bytes.get(self.at) == Some(&b'-'));
+        if self.bytes.get(self.at) == Some(&b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.bytes.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.bytes.get(self.at) {
+            self.at += 1;
+            self.at += usize::from(matches!(self.bytes.get(self.at), Some(b'+' | b'-')));
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    /// A map or list. No recursion: one bit per level says which of the two it is.
+    fn nested(&mut self) -> Scanned<()> {
+        const _: () = assert!(MAX_DEPTH <= u128::BITS as usize);
+        let (mut maps, mut depth) = (0_u128, 0_usize);
+        loop {
+            // A value begins.
+            match self.peek() {
+                Some(open @ (b'{' | b'[')) => {
+                    self.at += 1;
+                    if depth == MAX_DEPTH {
+                        return Err(Fault::Depth);
+                    }
+                    depth += 1;
+                    maps = maps << 1 | u128::from(open == b'{');
+                    // An empty one ends at once; any other begins with a member.
+                    let is_map = open == b'{';
+                    if self.peek() != Some(if is_map { b'}' } else { b']' }) {
+                        if is_map {
+                            self.name()?;
+                        }
+                        continue;
+                    }
+                }
+                other => self.scalar(other)?,
+            }
+            // A value has ended: so do all levels that end here.
+            loop {
+                let is_map = maps & 1 == 1;
+                match self.peek() {
+                    Some(b',') => {
+                        self.at += 1;
+                        if is_map {
+                            self.name()?;
+                        }
+                        break;
+                    }
+                    Some(b'}') if is_map => self.at += 1,
+                    Some(b']') if !is_map => self.at += 1,
+                    _ => return self.wrong(),
+                }
+                depth -= 1;
+                maps >>= 1;
+                if depth == 0 {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// The first byte from `at` on that ends a run of plain text: a quote, a backslash, a control character, or the end.
+fn plain_until(bytes: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    // Eight at a time: of each byte, the highest bit says whether it is one of them. Only bytes after a hit can be
+    // marked wrongly, so the first mark is right.
+    while let Some(Ok(eight)) = bytes.get(at..at + 8).map(<[u8; 8]>::try_from) {
+        let word = u64::from_le_bytes(eight);
+        let below_space = word.wrapping_sub(ONES * 0x20) & !word;
+        let is = |byte: u8| {
+            let differs = word ^ (ONES * u64::from(byte));
+            differs.wrapping_sub(ONES) & !differs
+        };
+        let marks = (below_space | is(b'"') | is(b'\\')) & HIGHS;
+        if marks != 0 {
+            return at + (marks.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while bytes.get(at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)) {
+        at += 1;
+    }
+    at
+}
