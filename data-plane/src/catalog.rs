@@ -70,6 +70,7 @@ impl Catalog {
         const VERSION: &str = env!("CARGO_PKG_VERSION");
         Self::default()
             .sink_plugin(erase_sink(millrace_connector_mongodb::Sink, VERSION))
+            .source_plugin(erase_source(millrace_connector_mongodb::Source, VERSION))
             .sink_plugin(erase_sink(millrace_connector_cassandra::Sink, VERSION))
             .sink_plugin(erase_sink(millrace_connector_elasticsearch::Sink, VERSION))
             .sink_plugin(files.fence_sink(erase_sink(millrace_connector_file::Sink, VERSION)))

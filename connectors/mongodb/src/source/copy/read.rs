@@ -1,0 +1,252 @@
+//! Reading one part. Without a pipeline it is a plain find along the index of `_id`, and the position is the last `_id`
+//! read. With one it is an aggregation that makes events of documents as the peer does, and the position is the part.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use millrace_sdk::{Error, ErrorKind, Result, SourceBatch};
+use mongodb::bson::{Bson, Document, doc};
+use mongodb::options::RunCursorCommandOptions;
+use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
+
+use super::super::output::{Event, Output, end, push};
+use super::super::raw::{self, Raw, kind, malformed};
+use super::super::schema::Inferrer;
+use super::parts::Part;
+use super::{Shared, ended};
+use crate::error::classify;
+
+/// How often a part is opened again before the framework backs off.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Reads a part to its end.
+pub(super) async fn part(shared: &Shared, mut part: Part) -> Result<()> {
+    let settings = &shared.settings;
+    let with_pipeline = !part.plain || !settings.pipeline.is_empty() || !settings.copying.pipeline.is_empty();
+    let mut output = Output::new(settings);
+    let mut inferrer = Inferrer::default();
+    let mut tries = 0;
+    loop {
+        let read = if with_pipeline {
+            aggregate(shared, &part, &mut output, &mut inferrer).await
+        } else {
+            find(shared, &mut part, &mut output, &mut inferrer, &mut tries).await
+        };
+        match read {
+            Ok(()) => break,
+            Err(error) if matches!(error.kind(), ErrorKind::Transient { .. }) && tries < TRIES => {
+                tries += 1;
+                tracing::warn!(part = part.name(), error = error.chain(), "reading a part is tried again");
+                tokio::time::sleep(PAUSE * tries).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    part.done = true;
+    let positions = vec![part.position(&shared.partition, &shared.epoch)?];
+    shared.out.send(Ok(SourceBatch { positions, ..SourceBatch::default() })).await.map_err(|_| ended())
+}
+
+async fn open(shared: &Shared, part: &Part, mut command: Document) -> Result<RawBatchCursor> {
+    // The copy sees everything that was written before the token, whichever member answers.
+    let mut concern = doc! { "level": "majority" };
+    if let Some(after) = shared.after {
+        concern.insert("afterClusterTime", after);
+    }
+    command.insert("readConcern", concern);
+    let mut options = RunCursorCommandOptions::default();
+    options.selection_criteria = shared.client.selection_criteria().cloned();
+    options.batch_size = Some(batch_size(shared));
+    let database = shared.client.database(&part.database);
+    let cursor = database.run_cursor_command(command).with_options(options).batch().await;
+    cursor.map_err(|error| failed(error, part))
+}
+
+fn batch_size(shared: &Shared) -> u32 {
+    u32::try_from(shared.settings.poll_max.min(shared.settings.copying.queue)).unwrap_or(1000)
+}
+
+fn failed(error: mongodb::error::Error, part: &Part) -> Error {
+    let code = super::super::stream::code(&error);
+    let error = classify(error, &format!("cannot read {}", part.full()));
+    match code {
+        // The cursor is gone: the part is opened again.
+        Some(43 | 237 | 175) => Error::transient(error.to_string()),
+        _ => error,
+    }
+}
+
+/// The documents of an answer.
+fn documents(batch: &RawBatch) -> Result<Vec<&[u8]>> {
+    let cursor = raw::field(batch.as_raw_document().as_bytes(), "cursor")?.and_then(Raw::document);
+    let mut found = Vec::new();
+    for element in raw::elements(cursor.ok_or_else(malformed)?)? {
+        let (name, value) = element?;
+        if matches!(name, b"firstBatch" | b"nextBatch") && value.kind == kind::ARRAY {
+            for document in raw::elements(value.bytes)? {
+                found.push(document?.1.document().ok_or_else(malformed)?);
+            }
+        }
+    }
+    Ok(found)
+}
+
+async fn find(
+    shared: &Shared,
+    part: &mut Part,
+    output: &mut Output,
+    inferrer: &mut Inferrer,
+    tries: &mut u32,
+) -> Result<()> {
+    let mut command = doc! { "find": &part.collection, "hint": { "_id": 1 }, "batchSize": i64::from(batch_size(shared)) };
+    // Bounds of the index are of any type, which $gte and $lt are not.
+    if let Some(from) = part.at.as_ref().or(part.from.as_ref()) {
+        command.insert("min", doc! { "_id": from.clone() });
+    }
+    if let Some(to) = &part.to {
+        command.insert("max", doc! { "_id": to.clone() });
+    }
+    let mut cursor = open(shared, part, command).await?;
+    let mut scratch = Vec::new();
+    while let Some(batch) = cursor.next().await {
+        let batch = batch.map_err(|error| failed(error, part))?;
+        *tries = 0;
+        let documents = documents(&batch)?;
+        let Some(last) = documents.last() else { continue };
+        let whole = output.needs_events();
+        let mut made = output.batch(inferrer, batch.as_raw_document().as_bytes().len());
+        for document in &documents {
+            let id = raw::field(document, "_id")?.unwrap_or(Raw { kind: kind::NULL, bytes: &[] });
+            made.add(&event(part, document, id, &mut scratch, whole)?)?;
+        }
+        let id = raw::field(last, "_id")?.ok_or_else(malformed)?;
+        part.at = Some(value(id)?);
+        let made = made.finish();
+        let positions = vec![part.position(&shared.partition, &shared.epoch)?];
+        send(shared, SourceBatch { records: made.records, failures: made.failures, positions, ..SourceBatch::default() }, documents.len())
+            .await?;
+    }
+    Ok(())
+}
+
+/// A value out of a document.
+fn value(id: Raw<'_>) -> Result<Bson> {
+    let mut document = vec![0; 4];
+    push(&mut document, "_id", id);
+    end(&mut document);
+    let mut document: Document = mongodb::bson::deserialize_from_slice(&document)
+        .map_err(|error| Error::bad_record("an _id cannot be read").because(error))?;
+    document.remove("_id").ok_or_else(malformed)
+}
+
+/// The event of a document, as the peer makes it with a pipeline on the server.
+fn event<'a>(
+    part: &'a Part,
+    document: &'a [u8],
+    id: Raw<'_>,
+    scratch: &'a mut Vec<u8>,
+    whole: bool,
+) -> Result<Event<'a>> {
+    scratch.clear();
+    let key = {
+        let mut key = vec![0; 4];
+        push(&mut key, "_id", id);
+        end(&mut key);
+        key
+    };
+    if !whole {
+        scratch.extend_from_slice(&key);
+        return Ok(Event {
+            whole: &[],
+            id: None,
+            document_key: Some(scratch),
+            full_document: Some(Raw { kind: kind::DOCUMENT, bytes: document }),
+            database: &part.database,
+            collection: &part.collection,
+        });
+    }
+    scratch.extend_from_slice(&[0; 4]);
+    let mut token = vec![0; 4];
+    push(&mut token, "_id", id);
+    push(&mut token, "copyingData", Raw { kind: kind::BOOLEAN, bytes: &[1] });
+    end(&mut token);
+    push(scratch, "_id", Raw { kind: kind::DOCUMENT, bytes: &token });
+    push(scratch, "operationType", Raw { kind: kind::STRING, bytes: b"\x07\0\0\0insert\0" });
+    push(scratch, "documentKey", Raw { kind: kind::DOCUMENT, bytes: &key });
+    push(scratch, "fullDocument", Raw { kind: kind::DOCUMENT, bytes: document });
+    let namespace = mongodb::bson::serialize_to_vec(&doc! { "db": &part.database, "coll": &part.collection })
+        .map_err(|error| Error::internal("a namespace cannot be written").because(error))?;
+    push(scratch, "ns", Raw { kind: kind::DOCUMENT, bytes: &namespace });
+    end(scratch);
+    Event::parse(scratch)
+}
+
+async fn send(shared: &Shared, batch: SourceBatch, documents: usize) -> Result<()> {
+    let documents = u32::try_from(documents.min(shared.settings.copying.queue)).unwrap_or(u32::MAX);
+    // Held only while it waits for its turn: what is queued is what was read and not handed on.
+    let _room = shared.queue.acquire_many(documents).await.map_err(|_| ended())?;
+    shared.out.send(Ok(batch)).await.map_err(|_| ended())
+}
+
+/// The peer's pipeline, with its namespace under another name at the end, which is put right in place.
+async fn aggregate(shared: &Shared, part: &Part, output: &mut Output, inferrer: &mut Inferrer) -> Result<()> {
+    let settings = &shared.settings;
+    let mut pipeline = Vec::new();
+    let bound = |operator: &str, id: &Option<Bson>| id.as_ref().map(|id| doc! { operator: ["$_id", { "$literal": id.clone() }] });
+    let bounds: Vec<Document> = [bound("$gte", &part.from), bound("$lt", &part.to)].into_iter().flatten().collect();
+    if !bounds.is_empty() {
+        pipeline.push(doc! { "$match": { "$expr": { "$and": bounds } } });
+    }
+    pipeline.extend(settings.copying.pipeline.iter().cloned());
+    pipeline.push(doc! { "$replaceRoot": { "newRoot": {
+        "_id": { "_id": "$_id", "copyingData": true },
+        "operationType": "insert",
+        "ns": { "db": { "$literal": &part.database }, "coll": { "$literal": &part.collection } },
+        "documentKey": { "_id": "$_id" },
+        "fullDocument": "$$ROOT",
+    } } });
+    pipeline.extend(settings.pipeline.iter().cloned());
+    pipeline.push(doc! { "$addFields": { NAMESPACE: "$ns" } });
+    pipeline.push(doc! { "$project": { "ns": 0 } });
+    let command = doc! {
+        "aggregate": &part.collection,
+        "pipeline": pipeline,
+        "cursor": { "batchSize": i64::from(batch_size(shared)) },
+        "allowDiskUse": settings.copying.allow_disk_use,
+    };
+    let mut cursor = open(shared, part, command).await?;
+    while let Some(batch) = cursor.next().await {
+        let batch = batch.map_err(|error| failed(error, part))?;
+        let documents = documents(&batch)?;
+        let mut made = output.batch(inferrer, batch.as_raw_document().as_bytes().len());
+        for document in &documents {
+            let mut document = document.to_vec();
+            rename(&mut document)?;
+            made.add(&Event::parse(&document)?)?;
+        }
+        let made = made.finish();
+        let batch = SourceBatch { records: made.records, failures: made.failures, ..SourceBatch::default() };
+        send(shared, batch, documents.len()).await?;
+    }
+    Ok(())
+}
+
+/// As long as `ns`, so that it can be renamed in place.
+const NAMESPACE: &str = "__";
+
+fn rename(document: &mut [u8]) -> Result<()> {
+    let mut at = 4;
+    let mut found = None;
+    for element in raw::elements(document)? {
+        let (name, value) = element?;
+        if name == NAMESPACE.as_bytes() {
+            found = Some(at + 1);
+        }
+        at += 1 + name.len() + 1 + value.bytes.len();
+    }
+    if let Some(at) = found {
+        document[at..at + 2].copy_from_slice(b"ns");
+    }
+    Ok(())
+}
