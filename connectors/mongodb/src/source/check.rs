@@ -42,10 +42,9 @@ async fn try_out(client: &Client, settings: &Settings) -> Result<Findings> {
             Some(Err(error)) => return Err(refused(error, &settings.scope)),
             Some(Ok(_)) | None => {}
         },
-        Err(error) if stream::code(&error) == Some(26) => findings.warnings.push(Problem::new(
-            "database",
-            format!("{} does not exist yet; it is waited for", settings.scope),
-        )),
+        Err(error) if stream::code(&error) == Some(26) => findings
+            .warnings
+            .push(Problem::new("database", format!("{} does not exist yet; it is waited for", settings.scope))),
         Err(error) => return Err(refused(error, &settings.scope)),
     }
     if let (Startup::Copy, Scope::Collection(database, collection)) = (&settings.startup, &settings.scope) {
@@ -55,8 +54,8 @@ async fn try_out(client: &Client, settings: &Settings) -> Result<Findings> {
     if settings.startup == Startup::Copy && !matches!(settings.scope, Scope::Collection(..)) {
         super::copy::sizes(client, settings).await?;
     }
-    let oplog = client.database("local").collection::<Document>("oplog.rs").find_one(doc! {});
-    if oplog.projection(doc! { "ts": 1 }).await.is_err() {
+    let oplog = client.database("local").collection::<Document>("oplog.rs");
+    if oplog.find_one(doc! {}).projection(doc! { "ts": 1 }).await.is_err() {
         findings.warnings.push(Problem::new(
             "connection.uri",
             "the user may not read local.oplog.rs: how long the oplog reaches back behind the position is not known; grant read on \
@@ -73,9 +72,12 @@ fn refused(error: mongodb::error::Error, scope: &Scope) -> Error {
         return error;
     }
     let grant = match scope {
-        Scope::Collection(database, collection) => format!("find and changeStream on {database}.{collection}, or read on {database}"),
+        Scope::Collection(database, collection) => {
+            format!("find and changeStream on {database}.{collection}, or read on {database}")
+        }
         Scope::Database(database) => format!("find and changeStream on {database}, or read on {database}"),
         Scope::Deployment => "find and changeStream on all databases, or readAnyDatabase".to_owned(),
     };
-    Error::bad_config(format!("not allowed to read the change stream of {scope}: grant the user {grant}")).because(error)
+    Error::bad_config(format!("not allowed to read the change stream of {scope}: grant the user {grant}"))
+        .because(error)
 }

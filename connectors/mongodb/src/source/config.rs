@@ -288,7 +288,8 @@ fn default_value_schema() -> String {
 }
 
 /// The peer's default schema of keys.
-pub(super) const KEY_SCHEMA: &str = r#"{"type": "record", "name": "keySchema", "fields": [{"name": "_id", "type": "string"}]}"#;
+pub(super) const KEY_SCHEMA: &str =
+    r#"{"type": "record", "name": "keySchema", "fields": [{"name": "_id", "type": "string"}]}"#;
 
 /// The peer's default schema of values (3.x; 2.x has no `wallTime`).
 pub(super) const VALUE_SCHEMA: &str = include_str!("schema/change_stream.avsc");

@@ -75,7 +75,7 @@ impl SourceConnector for Source {
     }
 
     async fn check(&self, config: &SourceConfig, context: &TaskContext) -> Result<Findings> {
-        check::check(config, &settings(config, &context.config)?).await
+        check::check(config, settings(config, &context.config)?).await
     }
 
     async fn plan(&self, config: &SourceConfig, max_tasks: u32) -> Result<Vec<Flat>> {
@@ -131,18 +131,13 @@ fn begin(
     positions: &Positions,
 ) -> Result<(Begin, share::Resume<Token>)> {
     let stored = position::stored(positions, &settings.partition_name)?;
-    let streamed: Vec<(Share, Token)> = stored
-        .iter()
-        .filter(|one| one.copy.is_none())
-        .map(|one| (one.share.clone(), one.token.clone()))
-        .collect();
+    let streamed: Vec<(Share, Token)> =
+        stored.iter().filter(|one| one.copy.is_none()).map(|one| (one.share.clone(), one.token.clone())).collect();
     let resume = share::resume(&streamed, &settings.share);
     let copies = settings.startup == Startup::Copy;
     let mine = stored.iter().find(|one| one.share == settings.share);
     let begun = match mine {
-        Some(Stored { token, copy: Some(copy), .. }) => {
-            copy::begun(positions, partition, token.clone(), copy.clone())
-        }
+        Some(Stored { token, copy: Some(copy), .. }) => copy::begun(positions, partition, token.clone(), copy.clone()),
         _ => None,
     };
     // One of the peer's cannot be continued, and is begun anew only where it is still asked for.

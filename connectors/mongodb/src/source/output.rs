@@ -119,7 +119,13 @@ impl Output {
 
     /// Begins a batch of about `bytes` of BSON.
     pub(super) fn batch<'o>(&'o mut self, inferrer: &'o mut Inferrer, bytes: usize) -> Batch<'o> {
-        Batch { output: self, inferrer, buffer: Vec::with_capacity(bytes * 2), parts: Vec::new(), made: Made::default() }
+        Batch {
+            output: self,
+            inferrer,
+            buffer: Vec::with_capacity(bytes * 2),
+            parts: Vec::new(),
+            made: Made::default(),
+        }
     }
 
     fn datum(&self, part: Part, buffer: &Bytes) -> Datum {
@@ -132,8 +138,7 @@ impl Output {
             }
             Part::Text(range) => {
                 let bytes = buffer.slice(range);
-                let text = ByteString::try_from(bytes)
-                    .unwrap_or_else(|_| ByteString::from_static("")); // the printer writes UTF-8 only
+                let text = ByteString::try_from(bytes).unwrap_or_else(|_| ByteString::from_static("")); // the printer writes UTF-8 only
                 Datum::Decoded { schema: Some(Arc::clone(&self.text)), value: Value::Str(text) }
             }
         }

@@ -61,7 +61,9 @@ pub(super) fn merge(fragments: &mut Vec<Vec<u8>>, event: &[u8]) -> Result<Merged
 /// `BadRecord` that names the event when it is not tolerated.
 pub(super) async fn pass(reader: &mut Reader, place: Start) -> Result<Start> {
     let mut place = up_to_it(reader, place).await?;
-    let stages = vec![doc! { "$project": { "_id": 1, "operationType": 1, "ns": 1, "documentKey": 1, "clusterTime": 1, "wallTime": 1 } }];
+    let stages = vec![
+        doc! { "$project": { "_id": 1, "operationType": 1, "ns": 1, "documentKey": 1, "clusterTime": 1, "wallTime": 1 } },
+    ];
     let special = Special { batch_size: Some(1), stages };
     let scope = reader.settings.scope.clone();
     let opened = stream::open(&reader.client, &reader.settings, &place, &special).await;

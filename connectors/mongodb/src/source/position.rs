@@ -48,7 +48,9 @@ pub(super) fn stored(positions: &Positions, name: &str) -> Result<Vec<Stored>> {
             continue;
         }
         let share = Share::parse(&text(partition, "share").unwrap_or_default()).map_err(|message| {
-            Error::bad_config(format!("a stored position is of an unknown share ({message}); reset the connector's offsets"))
+            Error::bad_config(format!(
+                "a stored position is of an unknown share ({message}); reset the connector's offsets"
+            ))
         })?;
         let Some(token) = text(offset, "_id") else { continue };
         let copy = offset.contains_key("copy").then(|| Copy {

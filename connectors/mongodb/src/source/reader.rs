@@ -174,8 +174,13 @@ impl Reader {
                 Some(token) => vec![self.position(token)?],
                 None => Vec::new(),
             };
-            self.send(SourceBatch { records: made.records, failures: made.failures, positions, ..SourceBatch::default() })
-                .await?;
+            self.send(SourceBatch {
+                records: made.records,
+                failures: made.failures,
+                positions,
+                ..SourceBatch::default()
+            })
+            .await?;
             if let Some(token) = token {
                 self.reached(token, place);
             }

@@ -9,8 +9,8 @@ use mongodb::options::{ConnectionString, HostInfo};
 
 use super::config::{OnLostToken, SourceConfig};
 use super::json::Mode;
-use super::share::Share;
 use super::schema::{self, Shape};
+use super::share::Share;
 use super::shell_json;
 use super::topic::Topics;
 
@@ -134,7 +134,8 @@ impl Settings {
     pub(super) fn resolve(config: &SourceConfig, flat: &Flat) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut reader = Reader { problems: &mut problems };
-        let fallback = Topics::new(".", "", "", "").map_err(|message| vec![Problem::new("topic.separator", message)])?;
+        let fallback =
+            Topics::new(".", "", "", "").map_err(|message| vec![Problem::new("topic.separator", message)])?;
         let topics = Topics::new(
             &config.topic_separator,
             &config.topic_prefix,

@@ -287,15 +287,28 @@ mod tests {
     fn what_people_write_is_read() {
         for (text, strict_text) in [
             (r#"[{"$match": {"a": 1}}]"#, r#"[{"$match": {"a": 1}}]"#),
-            ("[{$match: {'operationType': \"insert\", x: {$in: [1, -2.5,]}}},]", r#"[{"$match": {"operationType": "insert", "x": {"$in": [1, -2.5]}}}]"#),
+            (
+                "[{$match: {'operationType': \"insert\", x: {$in: [1, -2.5,]}}},]",
+                r#"[{"$match": {"operationType": "insert", "x": {"$in": [1, -2.5]}}}]"#,
+            ),
             ("{a: ObjectId('507f1f77bcf86cd799439011')}", r#"{"a": {"$oid": "507f1f77bcf86cd799439011"}}"#),
-            ("{a: ISODate(\"2020-01-01T00:00:00Z\"), b: new Date(5)}", r#"{"a": {"$date": "2020-01-01T00:00:00Z"}, "b": {"$date": {"$numberLong": "5"}}}"#),
-            ("{a: NumberLong(7), b: NumberDecimal('1.5'), c: Timestamp(1, 2)}", r#"{"a": {"$numberLong": "7"}, "b": {"$numberDecimal": "1.5"}, "c": {"$timestamp": {"t": 1, "i": 2}}}"#),
+            (
+                "{a: ISODate(\"2020-01-01T00:00:00Z\"), b: new Date(5)}",
+                r#"{"a": {"$date": "2020-01-01T00:00:00Z"}, "b": {"$date": {"$numberLong": "5"}}}"#,
+            ),
+            (
+                "{a: NumberLong(7), b: NumberDecimal('1.5'), c: Timestamp(1, 2)}",
+                r#"{"a": {"$numberLong": "7"}, "b": {"$numberDecimal": "1.5"}, "c": {"$timestamp": {"t": 1, "i": 2}}}"#,
+            ),
             (r"{a: /^x\/y\d/i}", r#"{"a": {"$regularExpression": {"pattern": "^x/y\\d", "options": "i"}}}"#),
-            ("{a: null, b: true, c: undefined, d: MinKey}", r#"{"a": null, "b": true, "c": {"$undefined": true}, "d": {"$minKey": 1}}"#),
+            (
+                "{a: null, b: true, c: undefined, d: MinKey}",
+                r#"{"a": null, "b": true, "c": {"$undefined": true}, "d": {"$minKey": 1}}"#,
+            ),
             (r#"{"a": "\u00e4\ud83d\ude00\n"}"#, "{\"a\": \"ä😀\\n\"}"),
         ] {
-            let expected: Bson = serde_json::from_str(strict_text).unwrap_or_else(|error| panic!("{strict_text}: {error}"));
+            let expected: Bson =
+                serde_json::from_str(strict_text).unwrap_or_else(|error| panic!("{strict_text}: {error}"));
             assert_eq!(parse(text), Ok(expected), "{text}");
         }
     }

@@ -3,11 +3,11 @@
 
 use futures::StreamExt as _;
 use millrace_sdk::{Error, Result};
+use mongodb::Client;
 use mongodb::bson::{Bson, Document, Timestamp, doc};
 use mongodb::error::{Error as DriverError, ErrorKind as Driver};
 use mongodb::options::RunCursorCommandOptions;
 use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
-use mongodb::Client;
 
 use super::raw::{self, Raw, kind, malformed};
 use super::settings::{Scope, Settings};
@@ -57,8 +57,8 @@ pub(super) async fn open(
     options.selection_criteria = client.selection_criteria().cloned();
     options.max_time = Some(settings.poll_await);
     options.batch_size = batch_size;
-    let cursor = client.database(database(&settings.scope)).run_cursor_command(command).with_options(options).batch();
-    Ok(Stream { cursor: cursor.await? })
+    let database = client.database(database(&settings.scope));
+    Ok(Stream { cursor: database.run_cursor_command(command).with_options(options).batch().await? })
 }
 
 fn database(scope: &Scope) -> &str {
@@ -145,14 +145,6 @@ impl Reply {
         let token = raw::field(self.cursor()?, "postBatchResumeToken")?.and_then(Raw::document);
         token.map(Token::of).transpose()
     }
-
-    /// The time of the server's newest write.
-    pub(super) fn operation_time(&self) -> Option<Timestamp> {
-        let reply = self.batch.as_raw_document().as_bytes();
-        let time = raw::field(reply, "operationTime").ok().flatten().filter(|time| time.kind == kind::TIMESTAMP)?;
-        let (time, increment) = raw::timestamp(time.bytes).ok()?;
-        Some(Timestamp { time, increment })
-    }
 }
 
 /// What an error of a stream means.
@@ -210,11 +202,15 @@ pub(super) fn classified(error: DriverError, scope: &Scope) -> Error {
     let error = crate::error::classify(error, &format!("cannot read the change stream of {scope}"));
     match code {
         // Unrecognized field: an option that the server does not have
-        Some(40_415) => Error::bad_config(format!("{error}; this MongoDB does not have what the configuration asks for")),
+        Some(40_415) => {
+            Error::bad_config(format!("{error}; this MongoDB does not have what the configuration asks for"))
+        }
         // What is wrong with the pipeline or its options
         Some(2 | 9 | 14 | 20 | 40_324 | 40_323) => Error::bad_config(error.to_string()),
         // The $changeStream stage is only supported on replica sets
-        Some(40_573) => Error::bad_config(format!("{error}; change streams need a replica set: start mongod with --replSet")),
+        Some(40_573) => {
+            Error::bad_config(format!("{error}; change streams need a replica set: start mongod with --replSet"))
+        }
         // A pre- or post-image that is required and is not there
         Some(47) => Error::bad_config(format!(
             "{error}; enable changeStreamPreAndPostImages on the collection (collMod), or ask for whenAvailable"

@@ -3,14 +3,14 @@
 use std::cmp::Ordering;
 
 use millrace_sdk::{Error, Result};
-use mongodb::bson::{Document, RawDocumentBuf, Timestamp};
+use mongodb::bson::{Document, Timestamp};
 
 use super::json;
 use super::raw::{self, Raw};
 
-/// A resume token, as BSON.
+/// A resume token, as the bytes of a BSON document.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Token(RawDocumentBuf);
+pub(super) struct Token(Vec<u8>);
 
 impl Token {
     /// The token in an event or a reply.
@@ -18,7 +18,8 @@ impl Token {
     /// # Errors
     /// `BadRecord` for malformed BSON.
     pub(super) fn of(bytes: &[u8]) -> Result<Self> {
-        RawDocumentBuf::from_bytes(bytes.to_vec()).map(Self).map_err(|_| raw::malformed())
+        raw::elements(bytes)?;
+        Ok(Self(bytes.to_vec()))
     }
 
     /// The token of a stored position.
@@ -28,22 +29,23 @@ impl Token {
     pub(super) fn parse(text: &str) -> Result<Self> {
         let wrong = "a stored position holds no resume token; reset the connector's offsets";
         let document: Document = serde_json::from_str(text).map_err(|error| Error::bad_config(wrong).because(error))?;
-        RawDocumentBuf::try_from(&document).map(Self).map_err(|error| Error::bad_config(wrong).because(error))
+        mongodb::bson::serialize_to_vec(&document).map(Self).map_err(|error| Error::bad_config(wrong).because(error))
     }
 
     /// As it is stored.
     pub(super) fn json(&self) -> Result<String> {
-        json::text(self.0.as_bytes())
+        json::text(&self.0)
     }
 
     /// For the server.
     pub(super) fn bson(&self) -> Result<Document> {
-        Document::try_from(self.0.as_ref()).map_err(|error| Error::internal("a token came out malformed").because(error))
+        mongodb::bson::deserialize_from_slice(&self.0)
+            .map_err(|error| Error::internal("a token came out malformed").because(error))
     }
 
     /// What orders tokens of one deployment, whatever stream they come from: text that compares as the events do.
     fn data(&self) -> Option<&str> {
-        raw::field(self.0.as_bytes(), "_data").ok().flatten().and_then(Raw::str)
+        raw::field(&self.0, "_data").ok().flatten().and_then(Raw::str)
     }
 
     /// When the event was: the text begins with the type of a timestamp (0x82) and its eight bytes, in hex.
@@ -62,7 +64,7 @@ impl PartialOrd for Token {
 
 impl Ord for Token {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.data().cmp(&other.data()).then_with(|| self.0.as_bytes().cmp(other.0.as_bytes()))
+        self.data().cmp(&other.data()).then_with(|| self.0.cmp(&other.0))
     }
 }
 

@@ -92,11 +92,12 @@ pub(super) async fn run(reader: &mut Reader, begun: Option<Begun>, missing: bool
     while let Some(ended) = running.join_next().await {
         ended.map_err(|error| Error::internal("copying a part ended unexpectedly").because(error))??;
     }
-    reader.send(SourceBatch {
-        positions: vec![position::after(&reader.partition, &begun.token)?],
-        ..SourceBatch::default()
-    })
-    .await?;
+    reader
+        .send(SourceBatch {
+            positions: vec![position::after(&reader.partition, &begun.token)?],
+            ..SourceBatch::default()
+        })
+        .await?;
     tracing::info!("existing data is copied");
     Ok(begun.token)
 }

@@ -82,7 +82,8 @@ pub(super) async fn namespaces(client: &Client, settings: &Settings) -> Result<V
             let plain = one.collection_type == CollectionType::Collection;
             let source = Source { database: database.clone(), collection: one.name, plain };
             let named = source.full();
-            let matches = settings.copying.namespaces.as_ref().is_none_or(|regex| regex.is_match(&named).unwrap_or(false));
+            let matches =
+                settings.copying.namespaces.as_ref().is_none_or(|regex| regex.is_match(&named).unwrap_or(false));
             if wanted && matches && settings.share.covers(&named) {
                 sources.push(source);
             }
@@ -94,7 +95,10 @@ pub(super) async fn namespaces(client: &Client, settings: &Settings) -> Result<V
 
 /// Documents and bytes of a collection; None when the server does not tell.
 pub(in crate::source) async fn size(client: &Client, namespace: &Namespace) -> Option<(u64, u64)> {
-    let pipeline = [doc! { "$collStats": { "storageStats": {} } }, doc! { "$project": { "storageStats.count": 1, "storageStats.size": 1 } }];
+    let pipeline = [
+        doc! { "$collStats": { "storageStats": {} } },
+        doc! { "$project": { "storageStats.count": 1, "storageStats.size": 1 } },
+    ];
     let collection = client.database(&namespace.db).collection::<Document>(&namespace.coll);
     let found: Vec<Document> = collection.aggregate(pipeline).await.ok()?.try_collect().await.ok()?;
     let number = |stats: &Document, key: &str| match stats.get(key) {

@@ -99,7 +99,8 @@ async fn find(
     inferrer: &mut Inferrer,
     tries: &mut u32,
 ) -> Result<()> {
-    let mut command = doc! { "find": &part.collection, "hint": { "_id": 1 }, "batchSize": i64::from(batch_size(shared)) };
+    let mut command =
+        doc! { "find": &part.collection, "hint": { "_id": 1 }, "batchSize": i64::from(batch_size(shared)) };
     // Bounds of the index are of any type, which $gte and $lt are not.
     if let Some(from) = part.at.as_ref().or(part.from.as_ref()) {
         command.insert("min", doc! { "_id": from.clone() });
@@ -124,8 +125,12 @@ async fn find(
         part.at = Some(value(id)?);
         let made = made.finish();
         let positions = vec![part.position(&shared.partition, &shared.epoch)?];
-        send(shared, SourceBatch { records: made.records, failures: made.failures, positions, ..SourceBatch::default() }, documents.len())
-            .await?;
+        send(
+            shared,
+            SourceBatch { records: made.records, failures: made.failures, positions, ..SourceBatch::default() },
+            documents.len(),
+        )
+        .await?;
     }
     Ok(())
 }
@@ -193,7 +198,9 @@ async fn send(shared: &Shared, batch: SourceBatch, documents: usize) -> Result<(
 async fn aggregate(shared: &Shared, part: &Part, output: &mut Output, inferrer: &mut Inferrer) -> Result<()> {
     let settings = &shared.settings;
     let mut pipeline = Vec::new();
-    let bound = |operator: &str, id: &Option<Bson>| id.as_ref().map(|id| doc! { operator: ["$_id", { "$literal": id.clone() }] });
+    let bound = |operator: &str, id: &Option<Bson>| {
+        id.as_ref().map(|id| doc! { operator: ["$_id", { "$literal": id.clone() }] })
+    };
     let bounds: Vec<Document> = [bound("$gte", &part.from), bound("$lt", &part.to)].into_iter().flatten().collect();
     if !bounds.is_empty() {
         pipeline.push(doc! { "$match": { "$expr": { "$and": bounds } } });

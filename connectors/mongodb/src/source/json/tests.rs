@@ -15,9 +15,12 @@ fn every_type_is_printed_as_the_java_driver_does() {
     for line in GOLDEN.lines() {
         let fields: Vec<&str> = line.split('\t').collect();
         let bytes = unhex(fields[0]);
-        for (mode, expected) in
-            [(Mode::Strict, fields[1]), (Mode::Extended, fields[2]), (Mode::Simplified, fields[3]), (Mode::Relaxed, fields[4])]
-        {
+        for (mode, expected) in [
+            (Mode::Strict, fields[1]),
+            (Mode::Extended, fields[2]),
+            (Mode::Simplified, fields[3]),
+            (Mode::Relaxed, fields[4]),
+        ] {
             let mut out = Vec::new();
             document(mode, &bytes, &mut out).unwrap();
             assert_eq!(String::from_utf8(out).unwrap(), expected, "{mode:?} of {}", fields[0]);

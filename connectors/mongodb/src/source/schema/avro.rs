@@ -88,7 +88,9 @@ impl Reader {
                 let full = full_name(name, place.namespace);
                 return match self.named.get(&full) {
                     Some(Some(schema)) => Ok(Arc::clone(schema)),
-                    Some(None) => Err(place.error(&format!("The record {full} contains itself, which is not supported"))),
+                    Some(None) => {
+                        Err(place.error(&format!("The record {full} contains itself, which is not supported")))
+                    }
                     None => Err(place.error(&format!("Invalid Avro schema. \"{name}\" is not a defined name."))),
                 };
             }
@@ -153,9 +155,8 @@ impl Reader {
                 schema.optional = true;
                 Ok(Arc::new(schema))
             }
-            _ => Err(place.error(
-                "Union Schemas are not supported, unless one value is null to represent an optional value.",
-            )),
+            _ => Err(place
+                .error("Union Schemas are not supported, unless one value is null to represent an optional value.")),
         }
     }
 }
@@ -180,9 +181,8 @@ fn default_value(json: &Json, schema: &Schema) -> Option<Value> {
         }
         (Type::Map, Json::Object(entries)) => {
             let element = schema.element.as_deref()?;
-            let entry = |(name, item): (&String, &Json)| {
-                Some((ByteString::from(name.as_str()), default_value(item, element)?))
-            };
+            let entry =
+                |(name, item): (&String, &Json)| Some((ByteString::from(name.as_str()), default_value(item, element)?));
             Value::Map(entries.iter().map(entry).collect::<Option<_>>()?)
         }
         _ => return None,

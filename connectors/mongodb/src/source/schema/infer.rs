@@ -101,9 +101,8 @@ fn of_document(path: &str, document: &[u8], depth: usize) -> Result<Guess> {
 
 /// `_id` first, the others by name.
 fn in_order(fields: &mut [(String, Guess)]) {
-    fields.sort_by(|(a, _), (b, _)| {
-        (a != "_id").cmp(&(b != "_id")).then_with(|| a.encode_utf16().cmp(b.encode_utf16()))
-    });
+    fields
+        .sort_by(|(a, _), (b, _)| (a != "_id").cmp(&(b != "_id")).then_with(|| a.encode_utf16().cmp(b.encode_utf16())));
 }
 
 fn of_value(path: &str, value: Raw<'_>, depth: usize) -> Result<Guess> {

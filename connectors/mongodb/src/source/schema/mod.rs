@@ -92,12 +92,10 @@ fn look_up<'a>(document: &'a [u8], path: &str) -> Result<Option<Raw<'a>>> {
         return Ok(Some(found));
     }
     match path.split_once('.') {
-        Some((first, rest)) if !path.ends_with('.') => {
-            match raw::field(document, first)?.and_then(Raw::document) {
-                Some(inner) => look_up(inner, rest),
-                None => Ok(None),
-            }
-        }
+        Some((first, rest)) if !path.ends_with('.') => match raw::field(document, first)?.and_then(Raw::document) {
+            Some(inner) => look_up(inner, rest),
+            None => Ok(None),
+        },
         _ => Ok(None),
     }
 }

@@ -21,9 +21,13 @@ fn every_namespace_is_dealt_to_one_share() {
     let sizes = |sizes: &[u64]| -> Vec<(String, u64)> {
         sizes.iter().enumerate().map(|(index, size)| (format!("d.c{index}"), *size)).collect()
     };
-    for (namespaces, tasks, shares) in
-        [(sizes(&[]), 4, 1), (sizes(&[5]), 4, 1), (sizes(&[5, 5]), 4, 2), (sizes(&[9, 1, 1, 1, 1]), 2, 2), (sizes(&[3; 2000]), 3, 3)]
-    {
+    for (namespaces, tasks, shares) in [
+        (sizes(&[]), 4, 1),
+        (sizes(&[5]), 4, 1),
+        (sizes(&[5, 5]), 4, 2),
+        (sizes(&[9, 1, 1, 1, 1]), 2, 2),
+        (sizes(&[3; 2000]), 3, 3),
+    ] {
         let dealt = deal(namespaces.clone(), tasks);
         assert_eq!(dealt.len(), shares);
         for name in namespaces.iter().map(|one| one.0.as_str()).chain(["d.new", "e.new"]) {
