@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use millrace_sdk::{Error, ErrorKind, Result, SourceBatch};
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Bson, Document, Timestamp, doc};
 use mongodb::options::RunCursorCommandOptions;
 use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
 
@@ -19,6 +19,8 @@ use crate::error::classify;
 /// How often a part is opened again before the framework backs off.
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(200);
+/// InvalidOptions: the cluster has not come to the time that was asked for.
+const TIME_TO_COME: i32 = 72;
 
 /// Reads a part to its end.
 pub(super) async fn part(shared: &Shared, mut part: Part) -> Result<()> {
@@ -48,19 +50,29 @@ pub(super) async fn part(shared: &Shared, mut part: Part) -> Result<()> {
     shared.out.send(Ok(SourceBatch { positions, ..SourceBatch::default() })).await.map_err(|_| ended())
 }
 
+/// Opens a cursor that sees everything that was written before the token, whichever member answers.
 async fn open(shared: &Shared, part: &Part, mut command: Document) -> Result<RawBatchCursor> {
-    // The copy sees everything that was written before the token, whichever member answers.
-    let mut concern = doc! { "level": "majority" };
-    if let Some(after) = shared.after {
-        concern.insert("afterClusterTime", after);
+    let mut after = shared.after;
+    loop {
+        let mut concern = doc! { "level": "majority" };
+        if let Some(after) = after {
+            concern.insert("afterClusterTime", after);
+        }
+        command.insert("readConcern", concern);
+        let mut options = RunCursorCommandOptions::default();
+        options.selection_criteria = shared.client.selection_criteria().cloned();
+        options.batch_size = Some(batch_size(shared));
+        let database = shared.client.database(&part.database);
+        match database.run_cursor_command(command.clone()).with_options(options).batch().await {
+            Ok(cursor) => return Ok(cursor),
+            // A token that no event has is of the time after the last one, which nothing has been written at yet.
+            Err(error) if super::super::stream::code(&error) == Some(TIME_TO_COME) && after == shared.after => {
+                let before = |time: Timestamp| Timestamp { increment: time.increment.saturating_sub(1), ..time };
+                after = after.map(before);
+            }
+            Err(error) => return Err(failed(error, part)),
+        }
     }
-    command.insert("readConcern", concern);
-    let mut options = RunCursorCommandOptions::default();
-    options.selection_criteria = shared.client.selection_criteria().cloned();
-    options.batch_size = Some(batch_size(shared));
-    let database = shared.client.database(&part.database);
-    let cursor = database.run_cursor_command(command).with_options(options).batch().await;
-    cursor.map_err(|error| failed(error, part))
 }
 
 fn batch_size(shared: &Shared) -> u32 {
