@@ -18,6 +18,10 @@ test: ## all tests, on servers of their own that are removed afterwards
 bench: ## Kafka Connect, Millrace and the limit in turn, into tests/bench/RESULTS.md
 	@tests/bench/run
 
+pipeline: ## MongoDB → Kafka → MongoDB, a million changes with workers killed on the way; final states compared
+	@deploy/local/servers up kafka etcd mongodb
+	eval "$$(deploy/local/servers env)" && cargo test --locked --workspace --test e2e -- --ignored a_million_changes --nocapture
+
 lint: ## format and clippy, warnings are errors
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings

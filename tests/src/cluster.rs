@@ -25,6 +25,8 @@ struct ControlPlane {
 pub struct Cluster {
     // Declared in the order in which they end.
     workers: Vec<Process>,
+    /// As statuses name them
+    worker_ids: Vec<String>,
     control_planes: Vec<ControlPlane>,
     etcd: Option<Process>,
     etcd_port: u16,
@@ -51,6 +53,7 @@ impl Cluster {
         let directory = tempfile::Builder::new().prefix("millrace-e2e-").tempdir().expect("a directory");
         let mut cluster = Self {
             workers: Vec::new(),
+            worker_ids: Vec::new(),
             control_planes: Vec::new(),
             etcd: None,
             etcd_port: free_port(),
@@ -135,13 +138,15 @@ impl Cluster {
         let mut order = sessions.to_vec();
         order.rotate_left(n % sessions.len());
         let endpoints: Vec<String> = order.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
+        let address = format!("127.0.0.1:{}", free_port());
         let mut command = Command::new(millrace_binary());
         command
             .args(["worker", "--control-plane", &endpoints.join(","), "--token-file", &self.file("worker.token")])
-            .args(["--id", &format!("worker-{n}"), "--metrics-listen", &format!("127.0.0.1:{}", free_port())])
+            .args(["--id", &format!("worker-{n}"), "--metrics-listen", &address])
             .args(self.file_connectors.then_some("--file-connectors"))
             .current_dir(self.directory.path());
         self.workers.push(Process::start(&format!("worker-{n}"), self.directory.path(), &mut command));
+        self.worker_ids.push(address);
     }
 
     /// The REST API of the first control plane that runs.
@@ -157,6 +162,16 @@ impl Cluster {
     #[must_use]
     pub fn rest_of(&self, n: usize) -> Rest {
         Rest::new(format!("http://{}", self.control_planes[n].rest))
+    }
+
+    /// The number of the worker that a status names.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn worker_number(&self, worker_id: &str) -> usize {
+        let found = self.worker_ids.iter().position(|id| id == worker_id);
+        found.unwrap_or_else(|| panic!("{worker_id} is none of {:?}", self.worker_ids))
     }
 
     /// A worker's process.

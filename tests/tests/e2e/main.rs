@@ -8,6 +8,7 @@ mod bad_input;
 mod changes;
 mod connect_rest;
 mod footprint;
+mod mongodb_pipeline;
 mod plane_faults;
 mod samples;
 mod store_faults;

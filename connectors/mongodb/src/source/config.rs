@@ -293,3 +293,6 @@ pub(super) const KEY_SCHEMA: &str =
 
 /// The peer's default schema of values (3.x; 2.x has no `wallTime`).
 pub(super) const VALUE_SCHEMA: &str = include_str!("schema/change_stream.avsc");
+
+#[cfg(test)]
+mod tests;

@@ -134,3 +134,6 @@ fn told(reader: &Reader, event: &Event<'_>, token: &Token) -> Result<SourceBatch
     }
     Ok(batch)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 
 mod copying;
 mod faults;
+mod lost;
 mod output;
 mod place;
 mod shares;
