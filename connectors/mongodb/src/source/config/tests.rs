@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use millrace_sdk::Findings;
 use millrace_sdk::config::{definition, parse};
 use mongodb::bson::Timestamp;
 
@@ -67,14 +68,14 @@ const PEERS: &[&str] = &[
     "offset.partition.name",
 ];
 
-fn config(more: &[(&str, &str)]) -> SourceConfig {
+fn parsed(more: &[(&str, &str)]) -> Result<SourceConfig, Findings> {
     let mut flat = Flat::from([("connection.uri".to_owned(), "mongodb://b:2,a:1/?replicaSet=x".to_owned())]);
     flat.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
-    parse(&definition::<SourceConfig>(), &flat).unwrap()
+    parse(&definition::<SourceConfig>(), &flat)
 }
 
 fn settings(more: &[(&str, &str)]) -> Settings {
-    Settings::resolve(&config(more), &Flat::new()).unwrap_or_else(|problems| panic!("{problems:?}"))
+    Settings::resolve(&parsed(more).unwrap(), &Flat::new()).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
 /// A row of the table may name several options.
@@ -143,7 +144,7 @@ fn what_keys_come_to() {
 
 #[test]
 fn every_problem_is_found_at_once() {
-    let wrong = config(&[
+    let found = parsed(&[
         ("collection", "c"),
         ("pipeline", "{}"),
         ("collation", "[]"),
@@ -160,7 +161,7 @@ fn every_problem_is_found_at_once() {
         ("startup.mode.copy.existing.namespace.regex", "("),
         ("mongo.errors.tolerance", "some"),
     ]);
-    let found = Settings::resolve(&wrong, &Flat::new()).unwrap_err();
+    let found = found.unwrap_err().errors;
     let keys: BTreeSet<&str> = found.iter().map(|problem| problem.key.as_str()).collect();
     assert_eq!(keys.len(), 12, "{found:?}");
 }

@@ -225,3 +225,6 @@ fn type_name(found: u8) -> &'static str {
         _ => "unknown",
     }
 }
+
+#[cfg(test)]
+mod tests;
