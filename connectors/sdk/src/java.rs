@@ -48,7 +48,7 @@ fn value_text(value: &Value, schema: Option<&Schema>, out: &mut String) -> Resul
             }
             out.push(']');
         }
-        Value::Map(fields) => match schema.filter(|schema| schema.kind == Type::Struct) {
+        Value::Map(fields) => match schema.filter(|schema| schema.kind == Type::Struct && !schema.is_recursive()) {
             Some(schema) => struct_text(fields, schema, out)?,
             None => {
                 out.push('{');

@@ -69,7 +69,25 @@ pub struct Field {
     pub schema: Arc<Schema>,
 }
 
+/// Marks a schema that only names the struct it stands within.
+const RECURSIVE: &str = "millrace.recursive";
+
 impl Schema {
+    /// The schema of a struct within itself: a struct whose name stands for the fields of the one around it that has this
+    /// name. What is below is to be taken as data without a schema.
+    #[must_use]
+    pub fn recursive(name: &str) -> Self {
+        let name = ByteString::from(name);
+        let parameters = vec![(ByteString::from_static(RECURSIVE), name.clone())];
+        Self { name: Some(name), parameters, ..Self::of(Type::Struct) }
+    }
+
+    /// Whether this only names a struct around it.
+    #[must_use]
+    pub fn is_recursive(&self) -> bool {
+        self.kind == Type::Struct && self.fields.is_empty() && self.parameters.iter().any(|(name, _)| name == RECURSIVE)
+    }
+
     /// A required schema of a physical type, without anything else.
     #[must_use]
     pub fn of(kind: Type) -> Self {

@@ -264,7 +264,7 @@ pub(super) fn encode(schema: Option<&Schema>, value: &Value, options: Options, o
         (Value::Decimal(decimal), _) => decimal_out(decimal, schema, options, out),
         (Value::Float(float), _) => float_out(*float, schema, out),
         (Value::List(items), schema) => list_out(items, schema, options, out),
-        (Value::Map(fields), Some(schema)) if schema.kind == Type::Struct => {
+        (Value::Map(fields), Some(schema)) if schema.kind == Type::Struct && !schema.is_recursive() => {
             let null = Value::Null;
             let fields = schema.fields.iter().map(|field| {
                 let value = fields.iter().find(|(name, _)| *name == field.name).map_or(&null, |(_, value)| value);

@@ -1,6 +1,7 @@
 //! Converters: bytes of a record's key, value or header to a [`Datum`] and back, one call per batch. A new converter is a file and a
 //! line in [`LIST`].
 
+mod avro;
 mod bytes;
 mod charset;
 mod header;
@@ -8,13 +9,16 @@ mod json;
 mod json_schema;
 mod json_value;
 mod number;
+mod registry;
 mod text;
 
 use std::future::Future;
 use std::pin::Pin;
 
 use ::bytes::Bytes;
-use millrace_sdk::{Datum, Error, Flat, Result, Type};
+use millrace_sdk::{Datum, Error, Findings, Flat, Result, Type};
+
+use registry::RegistryConverter;
 
 /// What a converter has to ask somebody before it can convert a batch; it ends when the answer is there.
 ///
@@ -47,7 +51,11 @@ pub trait Converter: Send + Sync {
 }
 
 /// What a converter is made from: the settings after `key.converter.`, `value.converter.` or `header.converter.`.
-type Make = fn(&Flat) -> Result<Box<dyn Converter>>;
+enum Make {
+    Plain(fn(&Flat) -> Result<Box<dyn Converter>>),
+    /// With a schema registry, for keys and values; the settings of the format alone
+    Registry(fn(Role, &Flat) -> Result<Box<dyn Converter>>, &'static [&'static str]),
+}
 
 /// A converter's names, ours first, and how it is made.
 struct Entry {
@@ -57,21 +65,31 @@ struct Entry {
 
 /// All converters.
 const LIST: &[Entry] = &[
-    Entry { names: &["json", json::CLASS, "JsonConverter", "Json"], make: json::JsonConverter::make },
-    Entry { names: &["string", text::CLASS, "StringConverter", "String"], make: text::StringConverter::make },
-    Entry { names: &["bytes", bytes::CLASS, "ByteArrayConverter", "ByteArray"], make: bytes::ByteArrayConverter::make },
-    Entry { names: &["boolean", number::BOOLEAN, "BooleanConverter", "Boolean"], make: number::boolean },
-    Entry { names: &["short", number::SHORT, "ShortConverter", "Short"], make: number::short },
-    Entry { names: &["integer", number::INTEGER, "IntegerConverter", "Integer"], make: number::integer },
-    Entry { names: &["long", number::LONG, "LongConverter", "Long"], make: number::long },
-    Entry { names: &["float", number::FLOAT, "FloatConverter", "Float"], make: number::float },
-    Entry { names: &["double", number::DOUBLE, "DoubleConverter", "Double"], make: number::double },
+    Entry { names: &["json", json::CLASS, "JsonConverter", "Json"], make: Make::Plain(json::JsonConverter::make) },
+    Entry {
+        names: &["string", text::CLASS, "StringConverter", "String"],
+        make: Make::Plain(text::StringConverter::make),
+    },
+    Entry {
+        names: &["bytes", bytes::CLASS, "ByteArrayConverter", "ByteArray"],
+        make: Make::Plain(bytes::ByteArrayConverter::make),
+    },
+    Entry { names: &["boolean", number::BOOLEAN, "BooleanConverter", "Boolean"], make: Make::Plain(number::boolean) },
+    Entry { names: &["short", number::SHORT, "ShortConverter", "Short"], make: Make::Plain(number::short) },
+    Entry { names: &["integer", number::INTEGER, "IntegerConverter", "Integer"], make: Make::Plain(number::integer) },
+    Entry { names: &["long", number::LONG, "LongConverter", "Long"], make: Make::Plain(number::long) },
+    Entry { names: &["float", number::FLOAT, "FloatConverter", "Float"], make: Make::Plain(number::float) },
+    Entry { names: &["double", number::DOUBLE, "DoubleConverter", "Double"], make: Make::Plain(number::double) },
+    Entry {
+        names: &["avro", avro::CLASS, "AvroConverter", "Avro"],
+        make: Make::Registry(RegistryConverter::<avro::Avro>::make, avro::SETTINGS),
+    },
 ];
 
 /// For headers only.
 const SIMPLE_HEADER: Entry = Entry {
     names: &["simple", header::CLASS, "SimpleHeaderConverter", "SimpleHeader"],
-    make: header::SimpleHeaderConverter::make,
+    make: Make::Plain(header::SimpleHeaderConverter::make),
 };
 
 /// Whether a converter is for keys, for values or for headers.
@@ -102,8 +120,9 @@ fn entry(role: Role, class: &str) -> Result<&'static Entry, String> {
     if role == Role::Header && SIMPLE_HEADER.names.contains(&class) {
         return Ok(&SIMPLE_HEADER);
     }
-    LIST.iter().find(|entry| entry.names.contains(&class)).ok_or_else(|| {
-        let mut available: Vec<&str> = LIST.iter().map(|entry| entry.names[0]).collect();
+    let fits = |entry: &&Entry| role != Role::Header || matches!(entry.make, Make::Plain(_));
+    LIST.iter().filter(fits).find(|entry| entry.names.contains(&class)).ok_or_else(|| {
+        let mut available: Vec<&str> = LIST.iter().filter(fits).map(|entry| entry.names[0]).collect();
         if role == Role::Header {
             available.push(SIMPLE_HEADER.names[0]);
         }
@@ -147,17 +166,36 @@ pub fn converter(role: Role, config: &Flat, tenant: &Flat) -> Result<Box<dyn Con
     let key = role.config_key();
     for flat in [config, tenant] {
         if let Some(class) = flat.get(key) {
-            let prefix = format!("{key}.");
-            let settings =
-                flat.iter().filter_map(|(name, value)| Some((name.strip_prefix(&prefix)?.to_owned(), value.clone())));
             let entry = entry(role, class).map_err(|message| Error::bad_config(format!("{key}: {message}")))?;
-            return (entry.make)(&settings.collect());
+            let settings = settings(role, flat);
+            return match entry.make {
+                Make::Plain(make) => make(&settings),
+                Make::Registry(make, _) => make(role, &settings),
+            };
         }
     }
     match role {
         Role::Key => text::StringConverter::make(&Flat::new()),
         Role::Header => header::SimpleHeaderConverter::make(&Flat::new()),
         Role::Value => json::JsonConverter::make(&Flat::from([("schemas.enable".to_owned(), "false".to_owned())])),
+    }
+}
+
+/// The settings of a converter: what follows its key.
+fn settings(role: Role, flat: &Flat) -> Flat {
+    let prefix = format!("{}.", role.config_key());
+    flat.iter().filter_map(|(name, value)| Some((name.strip_prefix(&prefix)?.to_owned(), value.clone()))).collect()
+}
+
+/// What there is to say of the settings of a connector's converter besides errors: those without effect.
+#[must_use]
+pub fn findings(role: Role, config: &Flat) -> Findings {
+    let entry = config.get(role.config_key()).and_then(|class| entry(role, class).ok());
+    match entry.map(|entry| &entry.make) {
+        Some(Make::Registry(_, own)) => {
+            registry::findings(&format!("{}.", role.config_key()), &settings(role, config), own)
+        }
+        _ => Findings::default(),
     }
 }
 

@@ -30,7 +30,7 @@ fn names_and_defaults_are_connects() {
     for class in ["json", "JsonConverter", "org.apache.kafka.connect.json.JsonConverter"] {
         assert_eq!(make(class, &[]).class(), "org.apache.kafka.connect.json.JsonConverter");
     }
-    let message = check_class(Role::Value, "io.confluent.connect.avro.AvroConverter").unwrap_err();
+    let message = check_class(Role::Header, "io.confluent.connect.avro.AvroConverter").unwrap_err();
     assert!(message.contains("json, string, bytes"), "{message}");
     // Ours without a word, the tenant's, and the connector's over the tenant's.
     let none = Flat::new();

@@ -45,6 +45,7 @@ pub fn findings(kind: ConnectorKind, flat: &Flat, tenant_settings: &Flat) -> Fin
         {
             findings.errors.push(millrace_sdk::Problem::new(role.config_key(), error.to_string()));
         }
+        findings.merge(convert::findings(role, flat));
     }
     findings.merge(transform::findings(flat));
     findings.merge(client::override_findings(flat, tenant_settings));

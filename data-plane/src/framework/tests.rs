@@ -41,10 +41,11 @@ fn each_mistake_is_named_with_its_key() {
         (&[("topics", "a"), ("errors.tolerance", "some")], "errors.tolerance", "must be one of: none, all"),
         (&[("topics", "a"), ("transforms", "t")], "transforms.t.type", "Missing required configuration"),
         (&[("topics", "a"), ("predicates", "p")], "predicates.p.type", "Missing required configuration"),
+        (&[("topics", "a"), ("value.converter", "org.example.CborConverter")], "value.converter", "available are json"),
         (
             &[("topics", "a"), ("value.converter", "io.confluent.connect.avro.AvroConverter")],
             "value.converter",
-            "available are json",
+            "Missing required configuration \"schema.registry.url\"",
         ),
         (&[("topics", "a"), ("header.converter", "x.Y")], "header.converter", "unknown converter x.Y"),
         (

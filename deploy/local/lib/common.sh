@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 
 CORE_SERVERS=(kafka etcd mongodb cassandra elasticsearch)
-ALL_SERVERS=("${CORE_SERVERS[@]}" connect)
+ALL_SERVERS=("${CORE_SERVERS[@]}" connect registry)
 
 # Elasticsearch refuses to run as root and runs as `nobody` then, who cannot look into /root:
 # so root keeps its files under /var, everybody else under the home directory.
@@ -47,6 +47,7 @@ port() { # port NAME: the base port of NAME plus the offset
     cassandra) base=9042 ;; cassandra-storage) base=7000 ;;
     elasticsearch) base=9200 ;; elasticsearch-transport) base=9300 ;;
     connect) base=8183 ;;
+    registry) base=8181 ;;
     *) die "no port is known for '$1'" ;;
   esac
   echo $((base + PORT_OFFSET))

@@ -9,7 +9,7 @@ needed() {
   command -v curl > /dev/null || echo "curl|curl"
   for name in "$@"; do
     case $name in
-      kafka | connect | cassandra) need_maven; need_java17 ;;
+      kafka | connect | cassandra | registry) need_maven; need_java17 ;;
       elasticsearch)
         need_maven; need_java17
         command -v unzip > /dev/null || echo "unzip|unzip"
