@@ -9,6 +9,7 @@ mod json;
 mod json_schema;
 mod json_value;
 mod number;
+mod protobuf;
 mod registry;
 mod text;
 
@@ -83,6 +84,10 @@ const LIST: &[Entry] = &[
     Entry {
         names: &["avro", avro::CLASS, "AvroConverter", "Avro"],
         make: Make::Registry(RegistryConverter::<avro::Avro>::make, avro::SETTINGS),
+    },
+    Entry {
+        names: &["protobuf", protobuf::CLASS, "ProtobufConverter", "Protobuf"],
+        make: Make::Registry(RegistryConverter::<protobuf::Protobuf>::make, protobuf::SETTINGS),
     },
 ];
 

@@ -1,8 +1,8 @@
 //! The names that Confluent's converter gives things, and how it makes a name fit for Avro.
 
-use std::borrow::Cow;
-
 use millrace_sdk::{Schema, Type};
+
+use crate::convert::registry;
 
 pub(super) const NAMESPACE: &str = "io.confluent.connect.avro";
 pub(super) const DEFAULT_NAME: &str = "io.confluent.connect.avro.ConnectDefault";
@@ -48,29 +48,9 @@ pub(super) fn fixed_size(schema: &Schema) -> Option<usize> {
     parameter(schema, FIXED_SIZE)?.parse().ok()
 }
 
-fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_'
-}
-
-/// A name that Avro takes: what it does not take is written as in a URL, with `_` for `%` and the rest.
-pub(super) fn scrubbed(name: &str, scrub: bool) -> Cow<'_, str> {
-    let fine = name.bytes().all(is_word) && !name.starts_with(|c: char| c.is_ascii_digit());
-    if !scrub || fine || name.is_empty() {
-        return Cow::Borrowed(name);
-    }
-    let mut out = String::with_capacity(name.len() + 8);
-    if name.starts_with(|c: char| c.is_ascii_digit()) {
-        out.push('x');
-    }
-    for byte in name.bytes() {
-        match byte {
-            _ if is_word(byte) => out.push(char::from(byte)),
-            // What a URL leaves as it is, and the space, which it writes as one character
-            b'.' | b'-' | b'*' | b' ' => out.push('_'),
-            _ => out.push_str(&format!("_{byte:02X}")),
-        }
-    }
-    Cow::Owned(out)
+/// A name that Avro takes.
+pub(super) fn scrubbed(name: &str, scrub: bool) -> std::borrow::Cow<'_, str> {
+    registry::scrubbed(name, scrub, false)
 }
 
 /// Each part of a dotted name made fit.

@@ -4,6 +4,7 @@
 
 mod client;
 mod options;
+mod scrub;
 mod settings;
 
 use std::collections::{HashMap, HashSet};
@@ -21,6 +22,7 @@ use settings::{Access, Policy, WriteSchema};
 
 pub(super) use client::{Fetched, Text};
 pub(super) use options::findings;
+pub(super) use scrub::scrubbed;
 pub(super) use settings::Reader as Settings;
 
 /// Questions that are asked at a time.
