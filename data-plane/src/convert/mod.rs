@@ -6,6 +6,7 @@ mod bytes;
 mod charset;
 mod header;
 mod json;
+mod json_registry;
 mod json_schema;
 mod json_value;
 mod number;
@@ -88,6 +89,10 @@ const LIST: &[Entry] = &[
     Entry {
         names: &["protobuf", protobuf::CLASS, "ProtobufConverter", "Protobuf"],
         make: Make::Registry(RegistryConverter::<protobuf::Protobuf>::make, protobuf::SETTINGS),
+    },
+    Entry {
+        names: &["json-schema", json_registry::CLASS, "JsonSchemaConverter", "JsonSchema"],
+        make: Make::Registry(RegistryConverter::<json_registry::JsonRegistry>::make, json_registry::SETTINGS),
     },
 ];
 
@@ -201,6 +206,20 @@ pub fn findings(role: Role, config: &Flat) -> Findings {
             registry::findings(&format!("{}.", role.config_key()), &settings(role, config), own)
         }
         _ => Findings::default(),
+    }
+}
+
+/// Decodes what follows the id of a schema, with a schema at hand and the format's defaults: nobody is asked. It is for tests
+/// and fuzzing; `format` is `avro`, `protobuf` or `json-schema`.
+///
+/// # Errors
+/// `BadRecord` for a schema or a payload that cannot be read.
+pub fn decode_with(format: &str, schema: &str, payload: &Bytes) -> Result<Datum> {
+    match format {
+        "avro" => registry::decode_with::<avro::Avro>(schema, payload),
+        "protobuf" => registry::decode_with::<protobuf::Protobuf>(schema, payload),
+        "json-schema" => registry::decode_with::<json_registry::JsonRegistry>(schema, payload),
+        _ => Err(Error::bad_config(format!("{format} is no format with a schema registry"))),
     }
 }
 

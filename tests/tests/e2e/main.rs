@@ -10,6 +10,7 @@ mod connect_rest;
 mod footprint;
 mod mongodb_pipeline;
 mod plane_faults;
+mod registry;
 mod samples;
 mod store_faults;
 mod use_case;

@@ -280,7 +280,10 @@ impl Input<'_> {
 
     fn text(&mut self) -> Result<ByteString, Fault> {
         let length = self.length()?;
-        Ok(utf8(&self.slice(length)?))
+        let start = self.at;
+        let slice = self.slice(length)?;
+        // Text that is no UTF-8 is read as Java reads it.
+        Ok(ByteString::try_from(slice).unwrap_or_else(|_| utf8(&self.payload.slice(start..self.at))))
     }
 
     fn value(&mut self, step: StepId) -> Result<Value, Fault> {

@@ -286,4 +286,3 @@ fn type_name(kind: &Kind) -> Option<&'static str> {
 pub(super) fn enum_name(schema: &Schema) -> Option<&str> {
     super::parameter(schema, super::GENERALIZED_ENUM).or_else(|| super::parameter(schema, ENUM))
 }
-

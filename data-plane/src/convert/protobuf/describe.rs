@@ -18,7 +18,9 @@ const DEFAULT_NAME: &str = "ConnectDefault";
 /// The text of the `.proto` file.
 pub(super) fn describe(schema: Option<&Schema>, options: Options) -> Result<String> {
     let Some(schema) = schema else {
-        return Err(Error::bad_record("ProtobufConverter needs data with a schema; use another converter for data without"));
+        return Err(Error::bad_record(
+            "ProtobufConverter needs data with a schema; use another converter for data without",
+        ));
     };
     match schema.kind {
         Type::Struct => {}
@@ -172,8 +174,9 @@ impl Describer {
         (definitions, defined): (&mut Vec<String>, &mut HashSet<String>),
     ) -> Result<String> {
         let name = scrubbed(&field.name, self.options.scrub, true);
-        let wrong =
-            |error: Error| Error::bad_record(format!("the field {} has no place in Protobuf", field.name)).because(error);
+        let wrong = |error: Error| {
+            Error::bad_record(format!("the field {} has no place in Protobuf", field.name)).because(error)
+        };
         let (label, schema) = match field.schema.kind {
             Type::Array => ("repeated ", part(field.schema.element.as_deref()).map_err(wrong)?),
             Type::Map => ("", &*field.schema),
@@ -230,8 +233,11 @@ impl Describer {
                     // A message and a field cannot have the same name.
                     name.push_str("Message");
                 }
-                let definition =
-                    if schema.is_recursive() { None } else { Some((name.clone(), self.message(&name, schema, depth + 1)?)) };
+                let definition = if schema.is_recursive() {
+                    None
+                } else {
+                    Some((name.clone(), self.message(&name, schema, depth + 1)?))
+                };
                 Ok(Typed { name, definition, ..Typed::default() })
             }
             Type::Map => self.map(schema, depth),
@@ -243,10 +249,7 @@ impl Describer {
 
     fn map(&mut self, schema: &Schema, depth: usize) -> Result<Typed> {
         let (key, value) = (part(schema.key.as_deref())?, part(schema.element.as_deref())?);
-        if !matches!(
-            key.kind,
-            Type::String | Type::Boolean | Type::Int8 | Type::Int16 | Type::Int32 | Type::Int64
-        ) {
+        if !matches!(key.kind, Type::String | Type::Boolean | Type::Int8 | Type::Int16 | Type::Int32 | Type::Int64) {
             let kind = connect_name(key.kind);
             return Err(Error::bad_record(format!("a map's keys must be text, integers or booleans, not {kind}")));
         }

@@ -141,6 +141,13 @@ pub(super) fn id_of(payload: &[u8]) -> Result<u32> {
     }
 }
 
+/// Reads what follows the id with a schema at hand.
+pub(super) fn decode_with<F: Format>(schema: &str, payload: &Bytes) -> Result<Datum> {
+    let text = Text { schema: schema.to_owned(), kind: F::KIND.to_owned(), references: Vec::new() };
+    let format = F::make(&Flat::new())?;
+    format.read(&format.reader(&Fetched { text, references: Vec::new() }, None)?, payload)
+}
+
 /// The name of a schema among those of a topic.
 fn identity(schema: Option<&Arc<Schema>>) -> usize {
     schema.map_or(0, |schema| Arc::as_ptr(schema) as usize)

@@ -27,7 +27,6 @@ const COMMON: &[&str] = &[
     "proxy.port",
     "auto.register.schemas",
     "use.schema.id",
-    "id.compatibility.strict",
     "use.latest.version",
     "latest.compatibility.strict",
     "normalize.schemas",
@@ -60,6 +59,7 @@ const IGNORED: &[(&str, &str)] = &[
     ("schema.registry.ssl.enabled.protocols", "TLS versions are negotiated"),
     ("schema.registry.ssl.cipher.suites", "ciphers are negotiated"),
     ("schema.registry.ssl.provider", "it tunes Java's TLS"),
+    ("id.compatibility.strict", "fields are found by name; what does not fit the schema is an error of its record"),
     ("use.latest.with.metadata", RULES),
     ("rule.executors", RULES),
     ("rule.actions", RULES),
@@ -82,6 +82,12 @@ const IGNORED: &[(&str, &str)] = &[
     ("json.indent.output", "the payload is written without white space"),
     ("oneof.for.nullables", "it concerns Java's classes"),
     ("json.oneof.for.nullables", "it concerns Java's classes"),
+    (
+        "json.fail.invalid.schema",
+        "a value is checked against its Connect schema, not against further rules of its JSON Schema",
+    ),
+    ("ignore.modern.dialects", "one parser reads all drafts"),
+    ("preserve.additional.properties", "what a JSON Schema does not name is passed over"),
     ("json.schema.spec.version", "schemas are written as draft 7"),
 ];
 

@@ -251,7 +251,7 @@ impl Policy {
         let (schema, strict) = if reader.flag("auto.register.schemas", true)? {
             (WriteSchema::Register, true)
         } else if let Ok(id) = u32::try_from(id) {
-            (WriteSchema::Id(id), reader.flag("id.compatibility.strict", true)?)
+            (WriteSchema::Id(id), false)
         } else if reader.flag("use.latest.version", false)? {
             (WriteSchema::Latest, reader.flag("latest.compatibility.strict", true)?)
         } else {
