@@ -132,7 +132,9 @@ impl Walk {
         let present = message.has_field(field);
         let in_oneof = real_oneof(field).is_some();
         let shown = plain && !sees_absence(field, self.options) && !in_oneof;
-        let generate = self.options.generate_struct_for_nulls && !in_oneof && generated < MAX_GENERATED;
+        // Of a date or time that is absent there is nothing to make.
+        let is_struct = field.kind().as_message().is_some_and(|message| connect::logical(message).is_none());
+        let generate = self.options.generate_struct_for_nulls && is_struct && !in_oneof && generated < MAX_GENERATED;
         if !present && !shown && !generate {
             return Ok(Value::Null);
         }
