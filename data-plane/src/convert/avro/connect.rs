@@ -427,6 +427,13 @@ pub(super) fn default_value(
                 _ => Value::Bytes(bytes.into()),
             })
         }
+        _ => nested_default(schema, avro, id, json, options),
+    }
+}
+
+/// A default that has values in it.
+fn nested_default(schema: &Schema, avro: &AvroSchema, id: NodeId, json: &Json, options: Options) -> Option<Value> {
+    match (avro.kind(id), json) {
         (Kind::Array(items), Json::Array(list)) if schema.kind == Type::Array => {
             let element = schema.element.as_deref()?;
             let list = list.iter().map(|item| default_value(element, avro, *items, item, options));

@@ -166,7 +166,7 @@ impl Walk {
         let kind = entry.map_entry_value_field().kind();
         let mut sorted: Vec<_> = entries.iter().collect();
         // The compiler's map has no order; a record should read the same each time.
-        sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
+        sorted.sort_by_key(|(key, _)| *key);
         if matches!(entry.map_entry_key_field().kind(), Kind::String) {
             let entries = sorted.into_iter().map(|(key, value)| {
                 let name = key.as_str().unwrap_or_default();

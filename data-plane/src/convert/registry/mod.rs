@@ -97,11 +97,14 @@ impl<T> Known<T> {
 /// By topic, then by id or by the schema's identity
 type ByTopic<K, T> = RwLock<HashMap<String, HashMap<K, T>>>;
 
+/// The id and the writer of a schema
+type Written<W> = Arc<Known<(u32, W)>>;
+
 /// A Connect schema's way into a topic.
 struct Way<W> {
     /// Kept alive, since its address is its name
     schema: Option<Arc<Schema>>,
-    writer: Arc<Known<(u32, W)>>,
+    writer: Written<W>,
 }
 
 struct Inner<F: Format> {
@@ -248,7 +251,7 @@ impl<F: Format> Inner<F> {
     }
 
     /// The way of a schema that is equal, though it lies elsewhere: transforms make new ones.
-    fn equal_way(&self, topic: &str, schema: Option<&Arc<Schema>>) -> Option<Arc<Known<(u32, F::Writer)>>> {
+    fn equal_way(&self, topic: &str, schema: Option<&Arc<Schema>>) -> Option<Written<F::Writer>> {
         let ways = self.ways.read().unwrap_or_else(PoisonError::into_inner);
         let equal = ways.get(topic)?.values().find(|way| way.schema.as_ref() == schema && !way.writer.is_doubtful())?;
         Some(Arc::clone(&equal.writer))
