@@ -52,12 +52,14 @@ pub struct Error {
     kind: ErrorKind,
     message: Cow<'static, str>,
     source: Option<Source>,
+    tolerance: Option<bool>,
+    class: Option<&'static str>,
 }
 
 impl Error {
     /// An error of `kind`; `message` is a whole sentence fragment such as "cannot insert into orders.lines: …".
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: message.into(), source: None, tolerance: None, class: None }
     }
 
     /// [`ErrorKind::Transient`] without a wished delay.
@@ -85,6 +87,33 @@ impl Error {
     pub fn because(mut self, source: impl Into<Source>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// Says of a [`ErrorKind::BadRecord`] whether it is passed over, whatever `errors.tolerance` says: for connectors with a
+    /// key of their own for it.
+    #[must_use]
+    pub fn tolerated(mut self, tolerated: bool) -> Self {
+        self.tolerance = Some(tolerated);
+        self
+    }
+
+    /// What [`Error::tolerated`] was told.
+    #[must_use]
+    pub fn tolerance(&self) -> Option<bool> {
+        self.tolerance
+    }
+
+    /// Names the class that the peer's users know the cause by; it stands in dead letters.
+    #[must_use]
+    pub fn of_class(mut self, class: &'static str) -> Self {
+        self.class = Some(class);
+        self
+    }
+
+    /// What [`Error::of_class`] was told.
+    #[must_use]
+    pub fn class(&self) -> Option<&'static str> {
+        self.class
     }
 
     /// What happens next.

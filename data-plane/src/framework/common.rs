@@ -17,6 +17,8 @@ pub enum Tolerance {
     None,
     /// Such records are skipped (and dead-lettered, when a topic for them is set)
     All,
+    /// As `all`: what passes by itself is tried again either way
+    Data,
 }
 
 /// The tenant that exists when authentication is off; its names are Kafka Connect's own.

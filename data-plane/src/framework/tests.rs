@@ -26,7 +26,7 @@ fn a_plain_sink_is_accepted_with_connects_defaults() {
     assert_eq!((settings.retry_timeout_ms, settings.retry_delay_max_ms), (0, 60_000));
     assert_eq!(settings.dead_letter_replication, 3);
     let definition = definition(ConnectorKind::Sink);
-    assert_eq!(definition.key("errors.tolerance").unwrap().allowed, ["none", "all"]);
+    assert_eq!(definition.key("errors.tolerance").unwrap().allowed, ["none", "all", "data"]);
     assert!(definition.knows("consumer.override.auto.offset.reset"));
     assert!(definition.key("connector.class").unwrap().required);
 }
@@ -38,7 +38,7 @@ fn each_mistake_is_named_with_its_key() {
         (&[("topics", "a"), ("topics.regex", "b")], "topics.regex", "mutually exclusive"),
         (&[("topics.regex", "(")], "topics.regex", "Invalid value ("),
         (&[("topics", "a"), ("tasks.max", "0")], "tasks.max", "at least 1"),
-        (&[("topics", "a"), ("errors.tolerance", "some")], "errors.tolerance", "must be one of: none, all"),
+        (&[("topics", "a"), ("errors.tolerance", "some")], "errors.tolerance", "must be one of: none, all, data"),
         (&[("topics", "a"), ("transforms", "t")], "transforms.t.type", "Missing required configuration"),
         (&[("topics", "a"), ("predicates", "p")], "predicates.p.type", "Missing required configuration"),
         (&[("topics", "a"), ("value.converter", "org.example.CborConverter")], "value.converter", "available are json"),

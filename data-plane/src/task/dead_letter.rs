@@ -58,7 +58,11 @@ impl DeadLetters {
         metrics: &Arc<TaskMetrics>,
     ) -> Result<Self> {
         let name = settings.dead_letter_topic.trim();
-        let topic = if name.is_empty() || settings.tolerance == Tolerance::None {
+        // A connector may have a key of its own that tolerates what it refuses.
+        let tolerates = |(key, value): (&String, &String)| {
+            key.ends_with("errors.tolerance") && !value.trim().eq_ignore_ascii_case("none")
+        };
+        let topic = if name.is_empty() || !spec.config.iter().any(tolerates) {
             None
         } else {
             let admin = ClientSettings::build(ClientKind::Admin, &spec.tenant_settings, &spec.config)?;
@@ -85,14 +89,19 @@ impl DeadLetters {
 
     /// Whether such records are passed over.
     pub(super) fn tolerates(&self) -> bool {
-        self.tolerance == Tolerance::All
+        self.tolerance != Tolerance::None
+    }
+
+    fn passes_over(&self, error: &Error) -> bool {
+        error.tolerance().unwrap_or_else(|| self.tolerates())
     }
 
     /// Gives records up, or says that the task must fail at the first of them. Cancel-safe: a record whose letter is sent
     /// twice is in the topic twice.
     pub(super) async fn give_up(&self, letters: Vec<DeadLetter<'_>>) -> Result<(), Failure> {
-        if !self.tolerates() {
-            return letters.into_iter().next().map_or(Ok(()), |first| Err(self.refuse(first)));
+        let mut letters = letters;
+        if let Some(first) = letters.iter().position(|letter| !self.passes_over(&letter.error)) {
+            return Err(self.refuse(letters.swap_remove(first)));
         }
         for letter in &letters {
             self.record(letter);
@@ -173,6 +182,8 @@ impl DeadLetters {
             return headers;
         }
         let message = letter.error.to_string();
+        let kind = letter.error.kind().name();
+        let cause = letter.error.class().map_or_else(|| format!("millrace.{kind}"), str::to_owned);
         let own = [
             ("__connect.errors.topic", letter.origin.topic.to_string()),
             ("__connect.errors.partition", letter.origin.partition.to_string()),
@@ -181,10 +192,10 @@ impl DeadLetters {
             ("__connect.errors.task.id", self.spec.id.index.to_string()),
             ("__connect.errors.stage", letter.stage.connect_name().to_owned()),
             ("__connect.errors.class.name", letter.class.to_owned()),
-            ("__connect.errors.exception.class.name", format!("millrace.{}", letter.error.kind().name())),
+            ("__connect.errors.exception.class.name", cause),
             ("__connect.errors.exception.message", message),
             ("__connect.errors.exception.stacktrace", letter.error.chain()),
-            ("__millrace.errors.kind", letter.error.kind().name().to_owned()),
+            ("__millrace.errors.kind", kind.to_owned()),
             ("__millrace.errors.tenant", self.spec.id.tenant.clone()),
             ("__millrace.errors.version", env!("CARGO_PKG_VERSION").to_owned()),
         ];
