@@ -8,8 +8,10 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use millrace_sdk::{Datum, Decimal, Error, Result, Schema, Type, Value};
-use mongodb::bson::raw::RawDocument;
+use mongodb::bson::raw::{RawBsonRef, RawDocument};
+use mongodb::bson::{Bson, Document};
 
+mod extended;
 mod json;
 
 /// The largest document that a server takes.
@@ -95,6 +97,11 @@ impl Writer {
         // Nothing near 2 GiB is ever written: records are refused above 16 MiB and commands are cut below that.
         let length = i32::try_from(self.out.len() - at).unwrap_or(i32::MAX);
         self.out[at..at + 4].copy_from_slice(&length.to_le_bytes());
+    }
+
+    /// Takes back the end of the document that was closed last, to add to it.
+    pub(crate) fn reopen(&mut self) {
+        self.out.pop();
     }
 
     /// Starts an element; its type is set by [`Writer::set`].
@@ -368,6 +375,75 @@ fn raw_field(bytes: &[u8], name: &str, as_name: &str) -> Result<Option<Vec<u8>>>
         at = end;
     }
     Ok(None)
+}
+
+/// The server nests no deeper either.
+const MAX_DEPTH: usize = 180;
+
+/// A key or value as a tree.
+///
+/// # Errors
+/// `BadRecord` when it is not a document, or nested too deeply.
+pub(crate) fn tree(datum: &Datum) -> Result<Document> {
+    let mut writer = Writer::default();
+    writer.document(datum, None)?;
+    let bytes = writer.into_bytes();
+    let raw = RawDocument::from_bytes(&bytes).map_err(|error| not_bson(&error))?;
+    check_depth(raw, MAX_DEPTH)?;
+    Document::try_from(raw).map_err(|error| not_bson(&error))
+}
+
+fn check_depth(document: &RawDocument, left: usize) -> Result<()> {
+    document.iter().try_for_each(|element| check_value(element.map_err(|error| not_bson(&error))?.1, left))
+}
+
+fn check_value(value: RawBsonRef<'_>, left: usize) -> Result<()> {
+    match value {
+        RawBsonRef::Document(_) | RawBsonRef::Array(_) if left == 0 => {
+            Err(Error::bad_record(format!("the document is nested deeper than {MAX_DEPTH} levels")))
+        }
+        RawBsonRef::Document(inner) => check_depth(inner, left - 1),
+        RawBsonRef::Array(items) => {
+            items.into_iter().try_for_each(|item| check_value(item.map_err(|error| not_bson(&error))?, left - 1))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A value as an encoded element.
+pub(crate) fn encoded(name: &str, value: &Bson) -> Vec<u8> {
+    // What comes from BSON goes back into it.
+    let mut document = Document::new();
+    document.insert(name, value);
+    let bytes = mongodb::bson::serialize_to_vec(&document).unwrap_or_default();
+    bytes.get(4..bytes.len().saturating_sub(1)).unwrap_or_default().to_vec()
+}
+
+/// The value of an encoded element.
+pub(crate) fn decoded(element: &[u8]) -> Option<Bson> {
+    let mut writer = Writer::default();
+    let open = writer.begin();
+    writer.raw(element);
+    writer.end(open);
+    let bytes = writer.into_bytes();
+    let document = Document::try_from(RawDocument::from_bytes(&bytes).ok()?).ok()?;
+    document.into_iter().next().map(|(_, value)| value)
+}
+
+/// A value of extended JSON.
+///
+/// # Errors
+/// `BadRecord` when it is none.
+pub(crate) fn extended_value(text: &str) -> Result<Bson> {
+    let mut writer = Writer::default();
+    let open = writer.begin();
+    let at = writer.known("v");
+    json::element(&mut writer, at, text.as_bytes(), Dialect::Extended)?;
+    writer.end(open);
+    let bytes = writer.into_bytes();
+    let raw = RawDocument::from_bytes(&bytes).map_err(|error| not_bson(&error))?;
+    let mut document = Document::try_from(raw).map_err(|error| not_bson(&error))?;
+    Ok(document.remove("v").unwrap_or(Bson::Null))
 }
 
 fn decimal128(decimal: &Decimal) -> Result<[u8; 16]> {

@@ -16,6 +16,9 @@ pub(crate) struct WriteError {
     /// The server's words
     #[serde(rename = "errmsg", default)]
     pub(crate) message: String,
+    /// What a validator found
+    #[serde(rename = "errInfo", default)]
+    pub(crate) details: Option<mongodb::bson::Document>,
     /// The fields of the unique index, for code 11000
     #[serde(rename = "keyPattern", default)]
     pub(crate) key_pattern: Option<mongodb::bson::Document>,
@@ -40,7 +43,11 @@ pub(crate) fn classify_write(error: &WriteError, upsert: bool) -> Error {
     } else {
         kind_of(error.code).unwrap_or(ErrorKind::BadRecord)
     };
-    Error::new(kind, format!("MongoDB refused the document (code {}): {}", error.code, error.message))
+    let details = error.details.as_ref().map_or_else(|| "{}".to_owned(), ToString::to_string);
+    let (code, message) = (error.code, &error.message);
+    // From `v=1` on it is the peer's form, which programs read from dead letters.
+    Error::new(kind, format!("MongoDB refused the document: v=1, code={code}, message={message}, details={details}"))
+        .of_class("com.mongodb.kafka.connect.sink.dlq.WriteException")
 }
 
 /// What a failed write concern means: the write is there, but not as safe as asked for.

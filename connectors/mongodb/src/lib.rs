@@ -17,5 +17,5 @@ mod sink;
 mod source;
 
 pub use client::Connection;
-pub use sink::{Sink, SinkConfig, Task};
+pub use sink::{Sink, SinkConfig, Task, TopicConfig};
 pub use source::{OnLostToken, Source, SourceConfig, SourceReader};

@@ -6,11 +6,11 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 
 use millrace_sdk::{Error, Result};
-use mongodb::bson::{DateTime, Decimal128, oid::ObjectId};
+use mongodb::bson::Decimal128;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value as Json;
 
-use super::{Dialect, Writer, kind};
+use super::{Dialect, Writer, extended, kind};
 
 /// From this many fields on, repeated names are looked for by hash.
 const MANY_FIELDS: usize = 32;
@@ -250,46 +250,18 @@ impl<'de> Visitor<'de> for Element<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
         let Self { writer, at, dialect } = self;
         let first = map.next_key::<Name<'de>>()?.map(|name| name.0);
-        if let Some(name) = first.as_ref().filter(|name| dialect == Dialect::Extended && name.starts_with('$')) {
-            let operand = map.next_value::<Json>()?;
-            let rest = map.next_key::<Name<'de>>()?;
-            return match (extended(name, &operand), rest) {
-                (Some((kind, payload)), None) => {
-                    writer.set(at, kind, &payload);
-                    Ok(())
-                }
-                _ => Err(A::Error::custom(format!("extended JSON with \"{name}\" of this form is not available yet"))),
-            };
+        if dialect == Dialect::Extended && first.as_ref().is_some_and(|name| extended::is_type(name)) {
+            let mut all = Vec::new();
+            let mut next = first;
+            while let Some(name) = next {
+                all.push((name.into_owned(), map.next_value::<Json>()?));
+                next = map.next_key::<Name<'de>>()?.map(|name| name.0);
+            }
+            return extended::object(writer, at, &all).map_err(A::Error::custom);
         }
         let open = writer.open(at, kind::DOCUMENT);
         members(writer, map, first, dialect, false)?;
         writer.end(open);
         Ok(())
     }
-}
-
-/// The types of extended JSON that have one operand: element type and payload.
-fn extended(name: &str, operand: &Json) -> Option<(u8, Vec<u8>)> {
-    let text = operand.as_str();
-    let payload = match name {
-        "$oid" => (kind::OBJECT_ID, ObjectId::parse_str(text?).ok()?.bytes().to_vec()),
-        "$numberInt" => (kind::INT32, text?.parse::<i32>().ok()?.to_le_bytes().to_vec()),
-        "$numberLong" => (kind::INT64, long(operand)?.to_le_bytes().to_vec()),
-        "$numberDouble" => (kind::DOUBLE, text?.parse::<f64>().ok()?.to_le_bytes().to_vec()),
-        "$numberDecimal" => (kind::DECIMAL, text?.parse::<Decimal128>().ok()?.bytes().to_vec()),
-        "$date" => {
-            let millis = match operand {
-                Json::String(text) => DateTime::parse_rfc3339_str(text).ok()?.timestamp_millis(),
-                Json::Object(object) => long(object.get("$numberLong")?)?,
-                other => other.as_i64()?,
-            };
-            (kind::DATE, millis.to_le_bytes().to_vec())
-        }
-        _ => return None,
-    };
-    Some(payload)
-}
-
-fn long(operand: &Json) -> Option<i64> {
-    operand.as_i64().or_else(|| operand.as_str()?.parse().ok())
 }

@@ -111,7 +111,7 @@ fn what_is_no_document_is_a_bad_record() {
         (json("7"), "a JSON object"),
         (text("plain words"), "document"),
         (text(r#"{"a":1} trailing"#), "trailing"),
-        (text(r#"{"a":{"$binary":{"base64":"","subType":"00"}}}"#), "$binary"),
+        (text(r#"{"a":{"$binary":{"base64":"?","subType":"00"}}}"#), "$binary"),
         (json(r#"{"a":1e999}"#), "out of range"),
         (json("{\"a\\u0000b\":1}"), "NUL"),
         (Datum::Null, "null"),

@@ -62,7 +62,8 @@ impl Commands {
         &self.client
     }
 
-    /// Runs operations of one namespace and verb, each for another document. The answer names those that failed.
+    /// Runs operations of one namespace and verb, each for another document, unless they are `ordered`: then up to the
+    /// first that fails. The answer names those that failed.
     ///
     /// # Errors
     /// When nothing is known about any of them.
@@ -72,16 +73,20 @@ impl Commands {
         writer: &Writer,
         operations: &[&Operation],
         max_batch: usize,
+        ordered: bool,
     ) -> Result<Vec<WriteError>> {
         let limit = if max_batch == 0 { COMMAND_OPERATIONS } else { max_batch.min(COMMAND_OPERATIONS) };
         let mut failed = Vec::new();
         let mut from = 0;
         while from < operations.len() {
             let to = chunk_end(operations, from, limit);
-            let command = build(namespace, writer, &operations[from..to], &self.concern)?;
+            let command = build(namespace, writer, &operations[from..to], (ordered, &self.concern))?;
             for mut error in self.send(namespace, command).await? {
                 error.index += from;
                 failed.push(error);
+            }
+            if ordered && !failed.is_empty() {
+                break;
             }
             from = to;
         }
@@ -132,7 +137,12 @@ fn chunk_end(operations: &[&Operation], from: usize, limit: usize) -> usize {
     to
 }
 
-fn build(namespace: &Namespace, writer: &Writer, operations: &[&Operation], concern: &[u8]) -> Result<RawDocumentBuf> {
+fn build(
+    namespace: &Namespace,
+    writer: &Writer,
+    operations: &[&Operation],
+    (ordered, concern): (bool, &[u8]),
+) -> Result<RawDocumentBuf> {
     let (verb, list) = match operations.first().map(|operation| operation.verb) {
         Some(Verb::Delete) => ("delete", "deletes"),
         Some(Verb::Insert) => ("insert", "documents"),
@@ -143,7 +153,7 @@ fn build(namespace: &Namespace, writer: &Writer, operations: &[&Operation], conc
     let at = command.known(verb);
     command.text(at, &namespace.coll);
     let at = command.known("ordered");
-    command.set(at, kind::BOOLEAN, &[0]);
+    command.set(at, kind::BOOLEAN, &[u8::from(ordered)]);
     command.raw(concern);
     let at = command.known(list);
     let array = command.open(at, kind::ARRAY);

@@ -4,8 +4,11 @@
 //! never random: a record that comes again gets the same id and becomes the same document.
 
 use millrace_sdk::{Batch, Datum, Error, Record, Result, TaskContext, Value};
+use mongodb::bson::spec::BinarySubtype;
+use mongodb::bson::{Binary, Bson, Uuid, oid::ObjectId};
 
-use super::settings::{IdStrategy, TopicSettings};
+use super::document::Documents;
+use super::settings::{IdStrategy, Side, TopicSettings};
 use crate::bson::{self, Writer, kind};
 
 /// An encoded `_id` element.
@@ -49,7 +52,8 @@ impl Ids {
         if record.value.is_null() {
             return self.make(settings, batch, record).map(Chosen::Added);
         }
-        let keeps = !settings.overwrite_existing_id || settings.id == IdStrategy::ProvidedInValue;
+        let same = settings.id == IdStrategy::Provided { side: Side::Value, uuid: false };
+        let keeps = !settings.overwrite_existing_id || same;
         if keeps && let Some(id) = bson::field(&record.value, "_id", "_id")? {
             return Ok(Chosen::Existing(id));
         }
@@ -59,22 +63,50 @@ impl Ids {
     fn make(self, settings: &TopicSettings, batch: &Batch, record: &Record) -> Result<Id> {
         let mut writer = Writer::default();
         let at = writer.known("_id");
-        match settings.id {
+        match &settings.id {
             IdStrategy::BsonOid => writer.set(at, kind::OBJECT_ID, &self.object_id(batch, record)),
-            IdStrategy::Uuid if settings.uuid_binary => writer.binary(at, 4, &self.uuid(batch, record)),
-            IdStrategy::Uuid => {
-                let uuid = mongodb::bson::Uuid::from_bytes(self.uuid(batch, record));
-                writer.text(at, &uuid.to_string());
+            IdStrategy::Uuid { binary: true } => writer.binary(at, 4, &self.uuid(batch, record)),
+            IdStrategy::Uuid { binary: false } => {
+                writer.text(at, &Uuid::from_bytes(self.uuid(batch, record)).to_string());
             }
-            IdStrategy::KafkaMetaData => {
-                let text = format!("{}#{}#{}", batch.topic(record), batch.origin.partition, record.offset);
-                writer.text(at, &text);
-            }
+            IdStrategy::KafkaMetaData => writer.text(at, &coordinates(batch, record)),
             IdStrategy::FullKey => full_key(&mut writer, at, &record.key)?,
-            IdStrategy::ProvidedInKey => return provided(&record.key, "key"),
-            IdStrategy::ProvidedInValue => return provided(&record.value, "value"),
+            IdStrategy::Provided { side, uuid: false } => return provided(record, *side),
+            // Rare enough to be made as a tree.
+            IdStrategy::Provided { .. } | IdStrategy::Partial(..) => {
+                let id = self.generate(&settings.id, batch, &mut Documents::of(record))?;
+                return Ok(bson::encoded("_id", &id));
+            }
         }
         Ok(writer.into_bytes())
+    }
+
+    /// The id that a strategy makes of a record's documents as they are now.
+    ///
+    /// # Errors
+    /// `BadRecord` when key or value do not give one.
+    pub(crate) fn generate(self, strategy: &IdStrategy, batch: &Batch, documents: &mut Documents<'_>) -> Result<Bson> {
+        let record = documents.record();
+        Ok(match strategy {
+            IdStrategy::BsonOid => Bson::ObjectId(ObjectId::from_bytes(self.object_id(batch, record))),
+            IdStrategy::Uuid { binary: true } => {
+                Bson::Binary(Binary { subtype: BinarySubtype::Uuid, bytes: self.uuid(batch, record).to_vec() })
+            }
+            IdStrategy::Uuid { binary: false } => Bson::String(Uuid::from_bytes(self.uuid(batch, record)).to_string()),
+            IdStrategy::KafkaMetaData => Bson::String(coordinates(batch, record)),
+            IdStrategy::FullKey => Bson::Document(documents.key()?.cloned().ok_or_else(|| no_key("FullKeyStrategy"))?),
+            IdStrategy::Partial(side, projection) => {
+                let whole = documents.side(*side)?.cloned();
+                let mut part = whole.ok_or_else(|| no_key("PartialKeyStrategy"))?;
+                projection.apply(&mut part);
+                Bson::Document(part)
+            }
+            IdStrategy::Provided { side, uuid } => {
+                let found = documents.side(*side)?.and_then(|document| document.get("_id")).cloned();
+                let id = found.filter(|id| *id != Bson::Null).ok_or_else(|| not_provided(*side))?;
+                if *uuid { as_uuid(id)? } else { id }
+            }
+        })
     }
 
     /// A number that no other record of this connector has, but for one chance in 2^64 per pair of partitions.
@@ -106,12 +138,20 @@ impl Ids {
     }
 }
 
+fn coordinates(batch: &Batch, record: &Record) -> String {
+    format!("{}#{}#{}", batch.topic(record), batch.origin.partition, record.offset)
+}
+
+fn no_key(strategy: &str) -> Error {
+    Error::bad_record(format!(
+        "the record has no key, and {strategy} makes the _id of the key: give the records keys, or use another \
+         document.id.strategy"
+    ))
+}
+
 fn full_key(writer: &mut Writer, at: usize, key: &Datum) -> Result<()> {
     if key.is_null() {
-        return Err(Error::bad_record(
-            "the record has no key, and FullKeyStrategy makes the _id of the key: give the records keys, or use another \
-             document.id.strategy",
-        ));
+        return Err(no_key("FullKeyStrategy"));
     }
     let mut document = Writer::default();
     document.document(key, None).map_err(|error| {
@@ -122,11 +162,28 @@ fn full_key(writer: &mut Writer, at: usize, key: &Datum) -> Result<()> {
     Ok(())
 }
 
-fn provided(datum: &Datum, what: &str) -> Result<Id> {
+fn not_provided(side: Side) -> Error {
+    let what = if side == Side::Key { "key" } else { "value" };
+    Error::bad_record(format!("the {what} has no field \"_id\", or it is null; document.id.strategy asks for one"))
+}
+
+fn provided(record: &Record, side: Side) -> Result<Id> {
+    let datum = if side == Side::Key { &record.key } else { &record.value };
     let found = bson::field(datum, "_id", "_id")?;
-    found.filter(|id| id.first() != Some(&kind::NULL)).ok_or_else(|| {
-        Error::bad_record(format!("the {what} has no field \"_id\", or it is null; document.id.strategy asks for one"))
-    })
+    found.filter(|id| id.first() != Some(&kind::NULL)).ok_or_else(|| not_provided(side))
+}
+
+/// A UUID as binary: it may be one already, or a text with or without dashes.
+fn as_uuid(id: Bson) -> Result<Bson> {
+    let wrong = |id: &Bson| Error::bad_record(format!("the _id is no UUID: {id}"));
+    match &id {
+        Bson::Binary(binary) if matches!(binary.subtype, BinarySubtype::Uuid | BinarySubtype::UuidOld) => Ok(id),
+        Bson::String(text) => match Uuid::parse_str(text) {
+            Ok(uuid) => Ok(Bson::Binary(Binary { subtype: BinarySubtype::Uuid, bytes: uuid.bytes().to_vec() })),
+            Err(_) => Err(wrong(&id)),
+        },
+        _ => Err(wrong(&id)),
+    }
 }
 
 /// Whether no value of these records can have an `_id` of its own; cheap, and false when in doubt.

@@ -3,7 +3,17 @@ use mongodb::bson::{Document, doc};
 use super::*;
 
 fn operation(entry: std::ops::Range<usize>) -> Operation {
-    Operation { record: 0, namespace: 0, verb: Verb::Update, whole: true, per_record: false, id: 0..0, entry }
+    Operation {
+        record: 0,
+        namespace: 0,
+        verb: Verb::Update,
+        whole: true,
+        per_record: false,
+        identity: 0..0,
+        identified: true,
+        version: None,
+        entry,
+    }
 }
 
 #[test]
@@ -33,7 +43,7 @@ fn a_command_is_a_document_of_its_operations() {
     let operations: Vec<&Operation> = operations.iter().collect();
     let concern = WriteConcern::majority();
     let concern = concern_element(&concern).unwrap();
-    let command = build(&Namespace::new("d", "c"), &writer, &operations, &concern).unwrap();
+    let command = build(&Namespace::new("d", "c"), &writer, &operations, (false, &concern)).unwrap();
     let expected: Vec<Document> = (0..11_i64).map(|n| doc! { "n": n }).collect();
     assert_eq!(
         Document::try_from(command.as_ref()).unwrap(),

@@ -1,115 +1,12 @@
-//! The sink against a real MongoDB at `MONGODB_URI`. Each test works in a database of its own and drops it.
+//! Inserts, upserts and deletions, refused records, and servers that go away.
 
-#![allow(clippy::unwrap_used)] // a test fails by panicking
+use std::time::Duration;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use millrace_connector_mongodb::{Sink, SinkConfig, Task};
-use millrace_sdk::{
-    Batch, ByteString, Bytes, Datum, ErrorKind, Flat, OrderKeys, Record, SinkConnector, SinkTask, TaskContext,
-    TimestampKind, TopicPartition, Value, WriteReport, config,
-};
-use mongodb::Client;
+use millrace_connector_mongodb::Sink;
+use millrace_sdk::{ErrorKind, OrderKeys, SinkConnector, SinkTask};
 use mongodb::bson::{Bson, Document, doc};
 
-static NUMBER: AtomicU32 = AtomicU32::new(0);
-
-/// A database of a test, dropped at its end.
-struct Place {
-    uri: String,
-    client: Client,
-    database: String,
-}
-
-impl Place {
-    async fn new() -> Option<Self> {
-        let Ok(uri) = std::env::var("MONGODB_URI") else {
-            eprintln!("skipped: MONGODB_URI is not set (deploy/local/servers env)");
-            return None;
-        };
-        let client = Client::with_uri_str(&uri).await.unwrap();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
-        let database = format!("sink_{now}_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        Some(Self { uri, client, database })
-    }
-
-    fn config(&self, more: &[(&str, &str)]) -> SinkConfig {
-        let mut flat: Flat = BTreeMap::from([
-            ("connection.uri".to_owned(), self.uri.clone()),
-            ("database".to_owned(), self.database.clone()),
-            ("collection".to_owned(), "items".to_owned()),
-        ]);
-        flat.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
-        config::parse(&config::definition::<SinkConfig>(), &flat).unwrap()
-    }
-
-    async fn task(&self, more: &[(&str, &str)]) -> Task {
-        Sink.open(self.config(more), context()).await.unwrap()
-    }
-
-    async fn all(&self, collection: &str) -> Vec<Document> {
-        let mut cursor = self
-            .client
-            .database(&self.database)
-            .collection::<Document>(collection)
-            .find(doc! {})
-            .sort(doc! { "_id": 1 })
-            .await
-            .unwrap();
-        let mut found = Vec::new();
-        while cursor.advance().await.unwrap() {
-            found.push(cursor.deserialize_current().unwrap());
-        }
-        found
-    }
-
-    async fn drop(self) {
-        self.client.database(&self.database).drop().await.unwrap();
-    }
-}
-
-fn context() -> TaskContext {
-    TaskContext {
-        tenant: "default".to_owned(),
-        connector: "stock".to_owned(),
-        task: 0,
-        tasks_total: 1,
-        generation: 1,
-        topics: vec!["inventory".to_owned()],
-        config: Arc::default(),
-        ..TaskContext::default()
-    }
-}
-
-fn batch(records: Vec<(&str, Option<&str>)>) -> Batch {
-    let records = records.into_iter().enumerate().map(|(offset, (key, value))| record(offset, key, value)).collect();
-    Batch { origin: TopicPartition { topic: "inventory".into(), partition: 0 }, records }
-}
-
-fn record(offset: usize, key: &str, value: Option<&str>) -> Record {
-    Record {
-        offset: i64::try_from(offset).unwrap(),
-        timestamp_ms: Some(1_700_000_000_000),
-        timestamp_kind: TimestampKind::CreateTime,
-        renamed_topic: None,
-        key: if key.is_empty() { Datum::Null } else { Datum::schemaless(Value::Str(ByteString::from(key))) },
-        value: value
-            .map_or(Datum::Null, |json| Datum::schemaless(Value::Json(Bytes::copy_from_slice(json.as_bytes())))),
-        headers: Vec::new(),
-    }
-}
-
-const BY_KEY: &[(&str, &str)] = &[
-    ("document.id.strategy", "com.mongodb.kafka.connect.sink.processor.id.strategy.FullKeyStrategy"),
-    ("delete.on.null.values", "true"),
-];
-
-fn indices(report: &WriteReport) -> Vec<usize> {
-    report.failures.iter().map(|failure| failure.index).collect()
-}
+use crate::{BY_KEY, Place, batch, context, indices};
 
 #[tokio::test]
 async fn the_sample_configuration_inserts_once_however_often_a_batch_comes() {
@@ -148,8 +45,7 @@ async fn keys_upsert_and_delete_and_the_newest_of_a_batch_stands() {
     assert_eq!(found[0].get("_id"), Some(&Bson::Document(doc! { "sku": "A", "warehouse": 1_i32 })));
     assert_eq!(found[0].get("quantity"), Some(&Bson::Int64(3)));
     // A deletion, one of what is not there, and a document that is written again after its deletion.
-    let second =
-        batch(vec![(a, None), (r#"{"sku":"Z"}"#, None), (b, None), (b, Some(r#"{"quantity":9}"#)), ("", None)]);
+    let second = batch(vec![(a, None), (r#"{"sku":"Z"}"#, None), (b, None), (b, Some(r#"{"quantity":9}"#))]);
     for _ in 0..2 {
         assert!(task.write(&second).await.unwrap().failures.is_empty());
     }
@@ -160,12 +56,14 @@ async fn keys_upsert_and_delete_and_the_newest_of_a_batch_stands() {
 }
 
 #[tokio::test]
-async fn null_values_are_skipped_unless_they_are_to_delete() {
+async fn null_values_are_refused_unless_they_are_to_delete() {
     let Some(place) = Place::new().await else { return };
     let task = place.task(&[("document.id.strategy", "FullKeyStrategy")]).await;
     let key = r#"{"sku":"A"}"#;
     task.write(&batch(vec![(key, Some(r#"{"quantity":1}"#))])).await.unwrap();
-    assert!(task.write(&batch(vec![(key, None)])).await.unwrap().failures.is_empty());
+    let report = task.write(&batch(vec![(key, None), ("", None)])).await.unwrap();
+    assert_eq!(indices(&report), [0, 1]);
+    assert!(report.failures[0].error.to_string().contains("delete.on.null.values=true"));
     assert_eq!(place.all("items").await.len(), 1);
     place.drop().await;
 }
@@ -196,7 +94,10 @@ async fn poison_is_named_and_its_neighbours_are_durable() {
     assert_eq!(indices(&report), [1, 2, 3, 4, 6]);
     assert!(report.failures.iter().all(|failure| failure.error.kind() == ErrorKind::BadRecord));
     let messages: Vec<String> = report.failures.iter().map(|failure| failure.error.to_string()).collect();
-    assert!(messages[0].starts_with("inventory-0@1: ") && messages[0].contains("code 121"), "{messages:?}");
+    assert!(
+        messages[0].starts_with("inventory-0@1: ") && messages[0].contains("v=1, code=121, message="),
+        "{messages:?}"
+    );
     assert!(messages[3].contains("16777216"), "{messages:?}");
     assert_eq!(place.all("items").await.len(), 2);
     place.drop().await;
