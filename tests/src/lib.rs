@@ -7,7 +7,9 @@
 pub mod cluster;
 pub mod kafka;
 pub mod process;
+pub mod replica_set;
 pub mod rest;
+pub mod standalone;
 pub mod stores;
 pub mod wait;
 pub mod workload;

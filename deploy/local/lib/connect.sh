@@ -1,11 +1,27 @@
-# Kafka Connect 4.3.1: one distributed worker with the file connectors. Only the test that compares
-# Millrace's REST interface with the original needs it.
+# Kafka Connect 4.3.1: one distributed worker with the file connectors and MongoDB's. Only the tests that compare
+# Millrace with the originals need it.
 # shellcheck shell=bash
 
 CONNECT_FOLDER=$MILLRACE_CACHE/connect-4.3.1
 
 connect_install() {
-  maven_jars connect "$CONNECT_FOLDER/worker" && maven_jars connect-file "$CONNECT_FOLDER/plugins/file"
+  maven_jars connect "$CONNECT_FOLDER/worker" && maven_jars connect-file "$CONNECT_FOLDER/plugins/file" \
+    && maven_jars connect-mongodb "$CONNECT_FOLDER/plugins/mongodb" && mongodb_manifest
+}
+# MongoDB's connector lacks the manifest by which plugin.discovery=service_load finds connectors
+mongodb_manifest() {
+  local jar=$CONNECT_FOLDER/plugins/mongodb/manifest.jar
+  [ -f "$jar" ] || python3 - "$jar" << 'PYTHON'
+import os
+import sys
+import zipfile
+
+with zipfile.ZipFile(sys.argv[1] + ".new", "w") as jar:
+    for side in ("Sink", "Source"):
+        name = f"META-INF/services/org.apache.kafka.connect.{side.lower()}.{side}Connector"
+        jar.writestr(name, f"com.mongodb.kafka.connect.Mongo{side}Connector\n")
+os.replace(sys.argv[1] + ".new", sys.argv[1])
+PYTHON
 }
 connect_ports() { port connect; }
 

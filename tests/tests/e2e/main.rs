@@ -7,11 +7,13 @@
 mod bad_input;
 mod changes;
 mod connect_rest;
+mod failover;
 mod footprint;
 mod mongodb_pipeline;
 mod plane_faults;
 mod registry;
 mod samples;
+mod secured;
 mod store_faults;
 mod use_case;
 mod worker_faults;

@@ -1,0 +1,138 @@
+//! A MongoDB with TLS, its own authority and access control: by password and by certificate records arrive, and what is wrong is
+//! said before a task starts.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use millrace_tests::kafka::{Produced, create_topic, produce, wait_drained};
+use millrace_tests::process::{Process, free_port};
+use millrace_tests::replica_set::mongod;
+use millrace_tests::standalone::Standalone;
+use millrace_tests::unique;
+use millrace_tests::wait::eventually;
+use mongodb::bson::{Document, doc};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn openssl(directory: &Path, arguments: &str) {
+    let output = Command::new("openssl").args(arguments.split('|')).current_dir(directory).output().unwrap();
+    assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// An authority, and certificates of server and client by it.
+fn certificates(directory: &Path) {
+    openssl(directory, "req|-x509|-newkey|rsa:2048|-nodes|-days|2|-subj|/CN=authority|-keyout|ca.key|-out|ca.pem");
+    std::fs::write(directory.join("san"), "subjectAltName=IP:127.0.0.1\n").unwrap();
+    for (name, subject) in [("server", "/CN=server/O=test-server"), ("client", "/CN=client/O=test-client")] {
+        openssl(directory, &format!("req|-newkey|rsa:2048|-nodes|-subj|{subject}|-keyout|{name}.key|-out|{name}.csr"));
+        openssl(
+            directory,
+            &format!(
+                "x509|-req|-in|{name}.csr|-CA|ca.pem|-CAkey|ca.key|-CAcreateserial|-days|2|-extfile|san|-out|{name}.crt"
+            ),
+        );
+        let part = |ending: &str| std::fs::read_to_string(directory.join(format!("{name}.{ending}"))).unwrap();
+        std::fs::write(directory.join(format!("{name}.pem")), part("crt") + &part("key")).unwrap();
+    }
+}
+
+async fn run(uri: &str, database: &str, command: Document) -> Result<(), String> {
+    let client = mongodb::Client::with_uri_str(uri).await.map_err(|error| error.to_string())?;
+    client.database(database).run_command(command).await.map(|_| ()).map_err(|error| error.to_string())
+}
+
+fn config(topic: &str, uri: &str) -> Value {
+    json!({
+        "connector.class": "com.mongodb.kafka.connect.MongoSinkConnector", "tasks.max": "1", "topics": topic,
+        "connection.uri": uri, "database": "secured", "document.id.strategy": "KafkaMetaDataStrategy",
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passwords_certificates_and_own_authorities_work() {
+    let millrace = Standalone::start().await;
+    let directory = millrace.folder().join("tls");
+    std::fs::create_dir_all(directory.join("data")).unwrap();
+    certificates(&directory);
+    let port = free_port();
+    let file = |name: &str| directory.join(name).to_string_lossy().into_owned();
+    let mut command = Command::new(mongod());
+    command
+        .args([
+            "--bind_ip",
+            "127.0.0.1",
+            "--nounixsocket",
+            "--auth",
+            "--port",
+            &port.to_string(),
+            "--dbpath",
+            &file("data"),
+        ])
+        .args([
+            "--tlsMode",
+            "requireTLS",
+            "--tlsAllowConnectionsWithoutCertificates",
+            "--wiredTigerCacheSizeGB",
+            "0.25",
+        ])
+        .args(["--tlsCertificateKeyFile", &file("server.pem"), "--tlsCAFile", &file("ca.pem")]);
+    let _mongod = Process::start("mongod-tls", &directory, &mut command);
+    let uri = |credentials: &str, more: &str| {
+        format!("mongodb://{credentials}127.0.0.1:{port}/?tls=true&serverSelectionTimeoutMS=3000{more}")
+    };
+    let authority = format!("&tlsCAFile={}", file("ca.pem"));
+    let root = doc! { "createUser": "root", "pwd": "secret-of-root", "roles": ["root"] };
+    eventually("the first user", LIMIT, || run_once(uri("", &authority), "admin", root.clone())).await;
+    let as_root = uri("root:secret-of-root@", &authority);
+    let role = doc! { "role": "readWrite", "db": "secured" };
+    let user = doc! { "createUser": "O=test-client,CN=client", "roles": [role] };
+    run(&as_root, "$external", user).await.unwrap();
+    let reader =
+        doc! { "createUser": "reader", "pwd": "secret-of-reader", "roles": [{ "role": "read", "db": "secured" }] };
+    run(&as_root, "admin", reader).await.unwrap();
+
+    let rest = millrace.rest();
+    let topic = unique("secured");
+    create_topic(&topic, 1).await;
+    produce(&topic, &[Produced { key: None, value: Some(r#"{"n":1}"#.to_owned()), timestamp_ms: 1 }]);
+    let certificate = format!("&authMechanism=MONGODB-X509&tlsCertificateKeyFile={}", file("client.pem"));
+    for (name, uri) in [("scram", as_root.clone()), ("x509", uri("", &format!("{authority}{certificate}")))] {
+        let name = unique(name);
+        rest.create(&name, config(&topic, &uri)).await;
+        wait_drained(&name, &topic, LIMIT).await;
+        rest.wait_state(&name, "RUNNING", 1, LIMIT).await;
+    }
+    // The same authority and certificate by the peer's keys.
+    let mut by_keys = config(&topic, &uri("", "&authMechanism=MONGODB-X509"));
+    by_keys["connection.ssl.truststore"] = file("ca.pem").into();
+    by_keys["connection.ssl.keystore"] = file("client.pem").into();
+    let name = unique("stores");
+    rest.create(&name, by_keys.clone()).await;
+    wait_drained(&name, &topic, LIMIT).await;
+
+    let mut java = by_keys;
+    java["connection.ssl.truststore"] = file("client.csr").replace(".csr", ".jks").into();
+    std::fs::write(directory.join("client.jks"), b"\xfe\xed\xfe\xed\0\0\0\x02").unwrap();
+    for (config, said) in [
+        (config(&topic, &uri("root:secret-but-wrong@", &authority)), "check user, password"),
+        (config(&topic, &uri("reader:secret-of-reader@", &authority)), "readWrite"),
+        (java, "PEM"),
+    ] {
+        let answer =
+            rest.call("POST", "/connectors", Some(json!({ "name": unique("refused"), "config": config }))).await;
+        let text = answer.body.to_string();
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{text}");
+        assert!(text.contains(said) && !text.contains("secret-"), "{text}");
+    }
+}
+
+async fn run_once(uri: String, database: &str, command: Document) -> Result<(), String> {
+    match run(&uri, database, command).await {
+        // An attempt whose answer was lost made the user.
+        Err(error) if error.contains("already exists") || error.contains("requires authentication") => Ok(()),
+        other => other,
+    }
+}
