@@ -14,7 +14,8 @@ use super::{Entry, TRANSFORMS};
 /// What each transform takes besides its own options.
 const COMMON: &[&str] = &["type", "predicate", "negate"];
 /// Classes by others that users ask for, and what to do.
-const NOT_AVAILABLE: &[&str] = &["io.debezium.transforms.", "io.confluent.connect.transforms.", "io.confluent.kafka."];
+const NOT_AVAILABLE: &[&str] =
+    &["io.debezium.transforms.", "io.debezium.connector.", "io.confluent.connect.transforms.", "io.confluent.kafka."];
 
 /// The chain that a configuration asks for; None when there is none.
 ///
@@ -110,11 +111,16 @@ fn unknown(key: String, class: &str, kind: &str, known: &[&str]) -> Problem {
         .map(|near| format!(" Did you mean {near}?"))
         .unwrap_or_default();
     let later = if NOT_AVAILABLE.iter().any(|package| class.starts_with(package)) {
-        " Transforms of this package are not available yet."
+        " Others of this package are not available."
     } else {
         ""
     };
-    let short: Vec<&str> = known.iter().map(|one| simple(one)).collect();
+    let mut short: Vec<&str> = Vec::new();
+    for one in known.iter().map(|one| simple(one)) {
+        if !short.contains(&one) {
+            short.push(one);
+        }
+    }
     let message = format!(
         "Invalid value {class} for configuration {key}: Class {class} could not be found.{later}{near} Available {kind} are \
          {}, also by their full Java names",

@@ -34,14 +34,19 @@ pub(super) struct Flatten {
 
 impl Kind for Flatten {
     type Options = Options;
-    const CLASSES: &'static [&'static str] = sided!("org.apache.kafka.connect.transforms.Flatten");
+    const CLASSES: &'static [&'static str] =
+        sided!("org.apache.kafka.connect.transforms.Flatten", "io.confluent.connect.transforms.Flatten");
 
     fn make(options: Options, side: Side) -> Result<Self, Problem> {
-        Ok(Self { side, delimiter: options.delimiter, schemas: SchemaCache::default() })
+        Ok(Self::new(side, options.delimiter))
     }
 }
 
 impl Flatten {
+    pub(super) fn new(side: Side, delimiter: String) -> Self {
+        Self { side, delimiter, schemas: SchemaCache::default() }
+    }
+
     fn name(&self, prefix: &str, name: &ByteString) -> ByteString {
         if prefix.is_empty() { name.clone() } else { ByteString::from(format!("{prefix}{}{name}", self.delimiter)) }
     }

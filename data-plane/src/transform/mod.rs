@@ -8,9 +8,13 @@
 mod cast;
 mod chain;
 mod config;
+mod confluent_filter;
 mod data;
+mod debezium;
+mod drop;
 mod drop_headers;
 mod extract_field;
+mod extract_topic;
 mod filter;
 mod flatten;
 mod header_from;
@@ -18,7 +22,9 @@ mod hoist_field;
 mod insert_field;
 mod insert_header;
 mod java;
+mod jsonpath;
 mod mask_field;
+mod message_timestamp_router;
 mod predicate;
 mod regex_router;
 mod replace_field;
@@ -54,14 +60,24 @@ const TRANSFORMS: &[Entry] = &[
     entry::<set_schema_metadata::SetSchemaMetadata>(),
     entry::<timestamp_converter::TimestampConverter>(),
     entry::<timestamp_router::TimestampRouter>(),
-    entry::<tombstone_handler::TombstoneHandler>(),
     entry::<value_to_key::ValueToKey>(),
+    // of Confluent
+    entry::<confluent_filter::Filter>(),
+    entry::<drop::Drop>(),
+    entry::<extract_topic::ExtractTopic>(),
+    entry::<extract_topic::ExtractTopicHeader>(),
+    entry::<message_timestamp_router::MessageTimestampRouter>(),
+    entry::<tombstone_handler::TombstoneHandler>(),
+    // of Debezium
+    entry::<debezium::logical_table_router::ByLogicalTableRouter>(),
+    entry::<debezium::new_document_state::ExtractNewDocumentState>(),
+    entry::<debezium::new_record_state::ExtractNewRecordState>(),
 ];
 
-/// The two classes of a transform that works on keys or on values.
+/// The two classes of a transform that works on keys or on values, by each name it has.
 macro_rules! sided {
-    ($class:literal) => {
-        &[concat!($class, "$Key"), concat!($class, "$Value")]
+    ($($class:literal),+) => {
+        &[$(concat!($class, "$Key"), concat!($class, "$Value")),+]
     };
 }
 use sided;

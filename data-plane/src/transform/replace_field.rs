@@ -50,7 +50,8 @@ type Updated = (Arc<Schema>, Arc<[usize]>);
 
 impl Kind for ReplaceField {
     type Options = Options;
-    const CLASSES: &'static [&'static str] = sided!("org.apache.kafka.connect.transforms.ReplaceField");
+    const CLASSES: &'static [&'static str] =
+        sided!("org.apache.kafka.connect.transforms.ReplaceField", "io.confluent.connect.transforms.ReplaceField");
 
     fn make(options: Options, side: Side) -> Result<Self, Problem> {
         let mut renames = HashMap::new();

@@ -78,6 +78,12 @@ pub(super) struct TimestampConverter {
 /// An updated schema, and the form of the timestamp in the old one.
 type Updated = (Arc<Schema>, Option<Form>);
 
+/// Two-digit years lie around now, as in Java.
+pub(super) fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    i64::try_from(now).unwrap_or(0)
+}
+
 impl Kind for TimestampConverter {
     type Options = Options;
     const CLASSES: &'static [&'static str] = sided!("org.apache.kafka.connect.transforms.TimestampConverter");
@@ -88,8 +94,7 @@ impl Kind for TimestampConverter {
             let message = "TimestampConverter requires format option to be specified when using string timestamps";
             return Err(Problem::new("format", message));
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let compile = || DateFormat::new(&options.format, i64::try_from(now).unwrap_or(0));
+        let compile = || DateFormat::new(&options.format, now_ms());
         let format = if blank { None } else { Some(compile()) };
         let format = format.transpose().map_err(|why| {
             let why = format!("TimestampConverter requires a SimpleDateFormat-compatible pattern: {why}");

@@ -23,15 +23,16 @@ pub(super) struct Options {
 }
 impl Config for Options {}
 
-fn topic_format() -> String {
+pub(super) fn topic_format() -> String {
     "${topic}-${timestamp}".to_owned()
 }
 
-fn timestamp_format() -> String {
+pub(super) fn timestamp_format() -> String {
     "yyyyMMdd".to_owned()
 }
 
-pub(super) struct TimestampRouter {
+/// A topic made of the old one and a time.
+pub(super) struct TopicByTime {
     topic_format: String,
     timestamp_format: DateFormat,
     text: String,
@@ -39,20 +40,12 @@ pub(super) struct TimestampRouter {
     last: Option<(Arc<str>, String, Arc<str>)>,
 }
 
-impl Kind for TimestampRouter {
-    type Options = Options;
-    const CLASSES: &'static [&'static str] = &["org.apache.kafka.connect.transforms.TimestampRouter"];
-
-    fn make(options: Options, _: Side) -> Result<Self, Problem> {
-        let timestamp_format = DateFormat::new(&options.timestamp_format, 0)
-            .map_err(|error| invalid("timestamp.format", &options.timestamp_format, &error))?;
-        Ok(Self { topic_format: options.topic_format, timestamp_format, text: String::new(), last: None })
+impl TopicByTime {
+    pub(super) fn new(topic_format: String, timestamp_format: DateFormat) -> Self {
+        Self { topic_format, timestamp_format, text: String::new(), last: None }
     }
-}
 
-impl PerRecord for TimestampRouter {
-    fn apply(&mut self, record: &mut Record, site: &Site<'_>) -> Result<Verdict> {
-        let millis = record.timestamp_ms.ok_or_else(|| Error::bad_record("Timestamp missing on record"))?;
+    pub(super) fn route(&mut self, record: &mut Record, site: &Site<'_>, millis: i64) {
         self.text.clear();
         self.timestamp_format.format(millis, &mut self.text);
         let topic = site.topic(record);
@@ -66,6 +59,26 @@ impl PerRecord for TimestampRouter {
             }
         };
         record.renamed_topic = Some(renamed);
+    }
+}
+
+pub(super) struct TimestampRouter(TopicByTime);
+
+impl Kind for TimestampRouter {
+    type Options = Options;
+    const CLASSES: &'static [&'static str] = &["org.apache.kafka.connect.transforms.TimestampRouter"];
+
+    fn make(options: Options, _: Side) -> Result<Self, Problem> {
+        let timestamp_format = DateFormat::new(&options.timestamp_format, 0)
+            .map_err(|error| invalid("timestamp.format", &options.timestamp_format, &error))?;
+        Ok(Self(TopicByTime::new(options.topic_format, timestamp_format)))
+    }
+}
+
+impl PerRecord for TimestampRouter {
+    fn apply(&mut self, record: &mut Record, site: &Site<'_>) -> Result<Verdict> {
+        let millis = record.timestamp_ms.ok_or_else(|| Error::bad_record("Timestamp missing on record"))?;
+        self.0.route(record, site, millis);
         Ok(Verdict::Keep)
     }
 }

@@ -21,9 +21,9 @@ fn each_mistake_is_named_with_its_key() {
             ],
         ),
         (
-            &[("transforms", "t"), ("transforms.t.type", "io.debezium.transforms.ExtractNewRecordState")],
+            &[("transforms", "t"), ("transforms.t.type", "io.debezium.transforms.outbox.EventRouter")],
             "transforms.t.type",
-            &["not available yet", "Available transforms are"],
+            &["not available", "Available transforms are"],
         ),
         (
             &[("transforms", "t"), ("transforms.t.type", "org.apache.kafka.connect.transforms.Cast")],
