@@ -147,7 +147,7 @@ fn make_transform(flat: &Flat, prefix: &str, findings: &mut Findings) -> Option<
     let side = if entry.classes[index].ends_with("$Key") { Side::Key } else { Side::Value };
     let own = options(flat, prefix, COMMON);
     unknown_options(&(entry.definition)(), &own, prefix, COMMON, findings);
-    match (entry.make)(&own, side, entry.classes[index]) {
+    match (entry.make)(&own, prefix, side, entry.classes[index]) {
         Ok(transform) => Some(transform),
         Err(problems) => {
             findings.errors.extend(problems.into_iter().map(|problem| prefixed(prefix, problem)));

@@ -69,7 +69,7 @@ impl Kind for ExtractField {
 }
 
 /// The steps of a V2 path; None when a backtick is not closed.
-fn steps(path: &str) -> Option<Vec<String>> {
+pub(super) fn steps(path: &str) -> Option<Vec<String>> {
     let mut steps = Vec::new();
     let mut rest = path;
     loop {

@@ -25,6 +25,7 @@ mod java;
 mod jsonpath;
 mod mask_field;
 mod message_timestamp_router;
+mod millrace;
 mod predicate;
 mod regex_router;
 mod replace_field;
@@ -61,6 +62,8 @@ const TRANSFORMS: &[Entry] = &[
     entry::<timestamp_converter::TimestampConverter>(),
     entry::<timestamp_router::TimestampRouter>(),
     entry::<value_to_key::ValueToKey>(),
+    // ours
+    entry::<millrace::Millrace>(),
     // of Confluent
     entry::<confluent_filter::Filter>(),
     entry::<drop::Drop>(),
@@ -142,6 +145,9 @@ pub(crate) trait Kind: PerRecord + Sized {
 
     /// Makes it; a problem is about one option, or about all of them when its key is empty.
     fn make(options: Self::Options, side: Side) -> Result<Self, Problem>;
+
+    /// Told what its options begin with, such as `transforms.a.`, for errors that name one.
+    fn named(&mut self, _prefix: &str) {}
 }
 
 /// A transform at work.
@@ -179,7 +185,7 @@ impl<K: PerRecord> Transform for Each<K> {
     }
 }
 
-type Make = fn(&Flat, Side, &'static str) -> Result<Box<dyn Transform>, Vec<Problem>>;
+type Make = fn(&Flat, &str, Side, &'static str) -> Result<Box<dyn Transform>, Vec<Problem>>;
 
 /// A line of the list.
 pub(crate) struct Entry {
@@ -192,9 +198,16 @@ const fn entry<K: Kind>() -> Entry {
     Entry { classes: K::CLASSES, definition: definition::<K::Options>, make: make::<K> }
 }
 
-fn make<K: Kind>(options: &Flat, side: Side, class: &'static str) -> Result<Box<dyn Transform>, Vec<Problem>> {
+/// `prefix` is what the options begin with in the connector's configuration.
+fn make<K: Kind>(
+    options: &Flat,
+    prefix: &str,
+    side: Side,
+    class: &'static str,
+) -> Result<Box<dyn Transform>, Vec<Problem>> {
     let parsed = parse::<K::Options>(&definition::<K::Options>(), options).map_err(|findings| findings.errors)?;
-    let inner = K::make(parsed, side).map_err(|problem| vec![problem])?;
+    let mut inner = K::make(parsed, side).map_err(|problem| vec![problem])?;
+    inner.named(prefix);
     Ok(Box::new(Each { inner, class }))
 }
 

@@ -7,6 +7,8 @@ use super::data::{DATE, TIMESTAMP, logical, plain};
 use super::*;
 
 mod config;
+mod confluent;
+mod debezium;
 mod typed;
 mod untyped;
 
@@ -16,9 +18,14 @@ fn flat(pairs: &[(&str, &str)]) -> Flat {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
-/// The flat keys of one transform with the alias `t`.
+/// The flat keys of one transform of Kafka's with the alias `t`.
 fn one(class: &str, options: &[(&str, &str)]) -> Flat {
-    let mut all = flat(&[("transforms", "t"), ("transforms.t.type", &format!("{PACKAGE}{class}"))]);
+    of(&format!("{PACKAGE}{class}"), options)
+}
+
+/// The flat keys of one transform with the alias `t`.
+fn of(class: &str, options: &[(&str, &str)]) -> Flat {
+    let mut all = flat(&[("transforms", "t"), ("transforms.t.type", class)]);
     all.extend(options.iter().map(|(key, value)| (format!("transforms.t.{key}"), (*value).to_owned())));
     all
 }

@@ -114,7 +114,11 @@ impl Converter {
         for (name, value) in document {
             let name = self.name(name);
             if let Some(index) = super::super::data::position_at(&values, &name, guess) {
-                values[index].1 = self.value(value, &fields[index].schema);
+                let is_empty_list = matches!(value, Bson::Array(items) if items.is_empty());
+                // With adjusted names Debezium leaves empty lists out.
+                if !(is_empty_list && self.names != Adjustment::None) {
+                    values[index].1 = self.value(value, &fields[index].schema);
+                }
                 guess = index + 1;
             }
         }

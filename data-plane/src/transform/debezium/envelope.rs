@@ -197,7 +197,8 @@ pub(super) fn route(state: &Fields, schema: Option<&Schema>, name: &str) -> Resu
         }
     }
     let value = match schema.and_then(|schema| field(schema, name)) {
-        Some(found) => super::super::data::field_value(state, found, true),
+        // As Debezium, without the field's default.
+        Some(found) => super::super::data::field_value(state, found, false),
         None => part(state, name),
     };
     match value.open()? {

@@ -9,6 +9,3 @@ mod names;
 pub(super) mod new_document_state;
 pub(super) mod new_record_state;
 pub(super) mod logical_table_router;
-
-#[cfg(test)]
-mod tests;

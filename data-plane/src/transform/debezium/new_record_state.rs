@@ -222,7 +222,7 @@ impl ExtractNewRecordState {
                 (Some(plan), Some(shape)) => self.typed(plan, shape, &event, after, false)?,
                 _ => self.untyped(&event, after, false)?,
             };
-            self.drop_fields(record)?;
+            self.drop_fields(record, &[])?;
             return Ok(Verdict::Keep);
         }
         let before_shape = match plan.as_ref().map(|plan| plan.before.as_ref()) {
@@ -245,15 +245,16 @@ impl ExtractNewRecordState {
             (Delete::Rewrite, ..) => self.untyped(&event, before, true)?,
             _ => Datum::Null,
         };
-        self.drop_fields(record)?;
+        // Debezium drops before it adds where it rewrites a delete.
+        self.drop_fields(record, &self.fields)?;
         Ok(Verdict::Keep)
     }
 
-    /// What the header of `drop.fields.header.name` lists.
-    fn drop_fields(&self, record: &mut Record) -> Result<()> {
+    /// What the header of `drop.fields.header.name` lists, but for some fields of the value.
+    fn drop_fields(&self, record: &mut Record, kept: &[Reference]) -> Result<()> {
         let Some(name) = &self.drop_header else { return Ok(()) };
         let Some(header) = record.headers.iter().find(|header| *header.key == **name) else { return Ok(()) };
-        let names = match header.value.value().open()? {
+        let mut names = match header.value.value().open()? {
             Value::Null => return Ok(()),
             Value::List(items) => items.iter().map(text).collect::<Result<Vec<_>>>()?,
             other => {
@@ -266,6 +267,7 @@ impl ExtractNewRecordState {
         if self.drop_from_key {
             self.without(&mut record.key, &names)?;
         }
+        names.retain(|name| !kept.iter().any(|reference| reference.name == *name));
         self.without(&mut record.value, &names)
     }
 
