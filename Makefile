@@ -26,4 +26,7 @@ lint: ## format and clippy, warnings are errors
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
-.PHONY: help demo down up test bench lint
+fuzz: ## libFuzzer on converters, transforms and expressions; FUZZ_SECONDS for each target, FUZZ_TARGET for one alone
+	@fuzz/run
+
+.PHONY: help demo down up test bench lint fuzz

@@ -4,6 +4,8 @@ pub mod admin;
 pub mod catalog;
 pub mod convert;
 pub mod framework;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod kafka;
 pub mod lease;
 pub mod metrics;

@@ -56,9 +56,9 @@ impl PerRecord for Drop {
             Behavior::Validate if !schema.optional => {
                 return Err(Error::bad_record("the schema is not optional, and schema.behavior=validate refuses that"));
             }
-            Behavior::ForceOptional if !schema.optional => self
-                .schemas
-                .get(&schema, |schema| Ok(Arc::new(Schema { optional: true, ..Schema::clone(schema) })))?,
+            Behavior::ForceOptional if !schema.optional => {
+                self.schemas.get(&schema, |schema| Ok(Arc::new(Schema { optional: true, ..Schema::clone(schema) })))?
+            }
             _ => schema,
         };
         *datum = Datum::Decoded { schema: Some(schema), value: Value::Null };

@@ -91,7 +91,8 @@ impl Kind for ExtractTopic {
             _ if options.field.is_empty() => (Place::Whole, whole.to_owned()),
             Format::Plain => (Place::Field(options.field.clone()), format!("the field {} of {whole}", options.field)),
             Format::JsonPath => {
-                let path = Path::parse(options.field.trim()).map_err(|error| invalid("field", &options.field, &error))?;
+                let path =
+                    Path::parse(options.field.trim()).map_err(|error| invalid("field", &options.field, &error))?;
                 (Place::Path(path), format!("{} of {whole}", options.field))
             }
         };

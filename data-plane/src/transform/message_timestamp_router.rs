@@ -80,7 +80,9 @@ impl MessageTimestampRouter {
                 (Value::Str(text), None) => text
                     .parse()
                     .map_err(|_| Error::bad_record(format!("the field {key} does not hold milliseconds since 1970"))),
-                (other, _) => Err(Error::bad_record(format!("the field {key} holds no time but {}", other.type_name()))),
+                (other, _) => {
+                    Err(Error::bad_record(format!("the field {key} holds no time but {}", other.type_name())))
+                }
             };
         }
         Err(Error::bad_record(format!("the value has none of message.timestamp.keys {}", self.keys.join(", "))))

@@ -9,6 +9,7 @@ use super::*;
 mod config;
 mod confluent;
 mod debezium;
+mod millrace;
 mod typed;
 mod untyped;
 

@@ -42,6 +42,7 @@ fn allowed(name: &str) -> Option<Vec<&'static str>> {
         "millrace-control-plane" => vec!["millrace-proto", "millrace-sdk"],
         "millrace-data-plane" => [&["millrace-proto", "millrace-sdk"][..], &CONNECTORS].concat(),
         "millrace" => vec!["millrace-control-plane", "millrace-data-plane", "millrace-proto", "millrace-sdk"],
+        "millrace-fuzz" => vec!["millrace-data-plane"],
         name if CONNECTORS.contains(&name) => vec!["millrace-sdk"],
         _ => return None,
     })

@@ -64,11 +64,13 @@ impl Converter {
             Bson::Binary(_) => plain(Type::Bytes, true),
             Bson::Date(_) => logical(Type::Int64, TIMESTAMP, true),
             Bson::Regex(..) => {
-                let fields = ["regex", "options"].map(|name| (ByteString::from_static(name), plain(Type::String, true)));
+                let fields =
+                    ["regex", "options"].map(|name| (ByteString::from_static(name), plain(Type::String, true)));
                 structure(Some(REGEX), fields.map(|(name, schema)| Field { name, schema }).to_vec())
             }
             Bson::Code(_, scope) => {
-                let scope = structure(Some(format!("{name}.scope").into()), self.fields(scope, &format!("{name}.scope"))?);
+                let scope =
+                    structure(Some(format!("{name}.scope").into()), self.fields(scope, &format!("{name}.scope"))?);
                 let fields = vec![
                     Field { name: ByteString::from_static("code"), schema: plain(Type::String, true) },
                     Field { name: ByteString::from_static("scope"), schema: scope },
@@ -151,7 +153,9 @@ impl Converter {
                 Some(element) => Value::List(items.iter().map(|item| self.value(item, element)).collect()),
                 None => {
                     let values = items.iter().zip(&schema.fields);
-                    Value::Map(values.map(|(item, field)| (field.name.clone(), self.value(item, &field.schema))).collect())
+                    Value::Map(
+                        values.map(|(item, field)| (field.name.clone(), self.value(item, &field.schema))).collect(),
+                    )
                 }
             },
         }

@@ -165,9 +165,9 @@ impl Headers {
         match schema_of(&record.value) {
             Some(schema) => {
                 let references = &self.references;
-                let schemas = self.schemas.get(schema, |schema| {
-                    Ok(references.iter().map(|reference| reference.schema(schema)).collect())
-                })?;
+                let schemas = self
+                    .schemas
+                    .get(schema, |schema| Ok(references.iter().map(|reference| reference.schema(schema)).collect()))?;
                 for (reference, schema) in references.iter().zip(schemas.iter()) {
                     if let Some(schema) = schema {
                         let value = Datum::Decoded { schema: Some(schema.clone()), value: reference.value(event) };

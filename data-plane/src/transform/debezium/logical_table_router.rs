@@ -183,7 +183,12 @@ impl ByLogicalTableRouter {
         Ok(())
     }
 
-    fn apply_known(&self, record: &mut Record, route: &Route, caches: (&mut SchemaCache, &mut SchemaCache)) -> Result<()> {
+    fn apply_known(
+        &self,
+        record: &mut Record,
+        route: &Route,
+        caches: (&mut SchemaCache, &mut SchemaCache),
+    ) -> Result<()> {
         if !record.key.is_null() {
             self.key(record, route, caches.0)?;
         }
@@ -194,9 +199,10 @@ impl ByLogicalTableRouter {
             if has_defaults(schema)
                 && let Value::Map(fields) = value
             {
-                let all = schema.fields.iter().map(|field| {
-                    (field.name.clone(), super::super::data::field_value(fields, field, true))
-                });
+                let all = schema
+                    .fields
+                    .iter()
+                    .map(|field| (field.name.clone(), super::super::data::field_value(fields, field, true)));
                 *fields = all.collect();
             }
             *schema = caches.1.get(schema, |schema| Ok(self.envelope_schema(schema, &route.topic)))?;
@@ -210,7 +216,8 @@ impl PerRecord for ByLogicalTableRouter {
     fn apply(&mut self, record: &mut Record, site: &Site<'_>) -> Result<Verdict> {
         let index = self.known(&Arc::clone(site.topic(record)));
         let Some(route) = self.known[index].1.clone() else { return Ok(Verdict::Keep) };
-        let (mut keys, mut values) = (std::mem::take(&mut self.known[index].2), std::mem::take(&mut self.known[index].3));
+        let (mut keys, mut values) =
+            (std::mem::take(&mut self.known[index].2), std::mem::take(&mut self.known[index].3));
         let done = self.apply_known(record, &route, (&mut keys, &mut values));
         (self.known[index].2, self.known[index].3) = (keys, values);
         done.map(|()| Verdict::Keep)

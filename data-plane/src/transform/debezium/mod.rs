@@ -5,7 +5,7 @@ mod added;
 mod document;
 mod envelope;
 mod extended_json;
+pub(super) mod logical_table_router;
 mod names;
 pub(super) mod new_document_state;
 pub(super) mod new_record_state;
-pub(super) mod logical_table_router;

@@ -12,8 +12,8 @@ use super::super::data::{
 use super::super::{Kind, PerRecord, Site, Verdict};
 use super::added::{Reference, references};
 use super::envelope::{
-    Delete, Handling, Headers, Mode, OldMode, Schemaless, conflict, is_envelope, looks_like_envelope, part, part_schema,
-    route,
+    Delete, Handling, Headers, Mode, OldMode, Schemaless, conflict, is_envelope, looks_like_envelope, part,
+    part_schema, route,
 };
 
 const PURPOSE: &str = "source field insertion";

@@ -65,7 +65,8 @@ fn compare(one: Option<&Value>, operator: Operator, two: Option<&Value>, right: 
         return Ok(one.and_then(text).is_some_and(|text| regex.is_match(&text).unwrap_or(false)));
     }
     let (Some(one), Some(two)) = (one, two) else {
-        return Ok(matches!(operator, Operator::NotEqual | Operator::NotIn | Operator::NoneOf) && (one.is_some() || two.is_some()));
+        return Ok(matches!(operator, Operator::NotEqual | Operator::NotIn | Operator::NoneOf)
+            && (one.is_some() || two.is_some()));
     };
     let order = || ordering(one, two);
     Ok(match operator {
@@ -131,9 +132,7 @@ fn equal(one: &Value, two: &Value) -> Result<bool> {
             let numbers = Number::of_text(text).zip(Number::of(other));
             numbers.is_some_and(|(one, two)| one.compare(two) == Some(Ordering::Equal))
         }
-        (Value::List(ones), Value::List(twos)) => {
-            ones.len() == twos.len() && pairwise(ones.iter().zip(twos.iter()))?
-        }
+        (Value::List(ones), Value::List(twos)) => ones.len() == twos.len() && pairwise(ones.iter().zip(twos.iter()))?,
         (Value::Map(ones), Value::Map(twos)) => {
             if ones.len() != twos.len() {
                 return Ok(false);

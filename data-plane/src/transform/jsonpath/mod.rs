@@ -133,9 +133,8 @@ impl Step {
                 }
             }
             (Self::Slice(from, to), Value::List(items)) => {
-                let bound = |index: Option<i64>, otherwise| {
-                    index.map_or(otherwise, |index| clamped(index, items.len()))
-                };
+                let bound =
+                    |index: Option<i64>, otherwise| index.map_or(otherwise, |index| clamped(index, items.len()));
                 let (from, to) = (bound(*from, 0), bound(*to, items.len()));
                 for item in items.iter().take(to).skip(from) {
                     out.push(item.open()?);

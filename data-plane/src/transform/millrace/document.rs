@@ -1,8 +1,10 @@
 //! A record's key or value as expressions see it: a map whose fields are turned into the language's values when they are
 //! asked for, and which knows what was changed.
 
+use std::sync::Arc;
+
 use millrace_sdk::{ByteString, Result, Value};
-use rhai::{Array, Dynamic, Map};
+use rhai::{Array, Blob, Dynamic, Map};
 
 use super::super::data::{Fields, Side};
 use super::values::{from_dynamic, to_dynamic};
@@ -15,10 +17,51 @@ struct Slot {
     after: Option<Dynamic>,
 }
 
+/// How much values hold, with everything within.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Size {
+    pub(super) elements: usize,
+    /// Of text and blobs
+    pub(super) bytes: usize,
+}
+
+impl Size {
+    fn of(value: &Dynamic) -> Self {
+        let mut size = Self::default();
+        if let Ok(text) = value.as_immutable_string_ref() {
+            size.bytes = text.len();
+        } else if let Some(bytes) = value.read_lock::<Blob>() {
+            size.bytes = bytes.len();
+        } else if let Some(items) = value.read_lock::<Array>() {
+            size.elements = items.len();
+            items.iter().for_each(|item| size.add(item));
+        } else if let Some(map) = value.read_lock::<Map>() {
+            size.elements = map.len();
+            map.values().for_each(|item| size.add(item));
+        }
+        size
+    }
+
+    fn add(&mut self, value: &Dynamic) {
+        let more = Self::of(value);
+        self.elements = self.elements.saturating_add(more.elements);
+        self.bytes = self.bytes.saturating_add(more.bytes);
+    }
+
+    fn take(&mut self, value: &Dynamic) {
+        let less = Self::of(value);
+        self.elements = self.elements.saturating_sub(less.elements);
+        self.bytes = self.bytes.saturating_sub(less.bytes);
+    }
+}
+
 /// The fields, in order.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Document {
-    slots: Vec<Slot>,
+    /// Shared among copies until one of them is changed
+    slots: Arc<Vec<Slot>>,
+    /// What scripts put in
+    held: Size,
     /// What it is, as long as it is unchanged
     unchanged: Option<Side>,
 }
@@ -27,13 +70,14 @@ impl Document {
     /// The fields of a key or a value.
     pub(super) fn new(fields: Fields, side: Side) -> Self {
         let slot = |(name, value)| Slot { name, before: Some(value), after: None };
-        Self { slots: fields.into_iter().map(slot).collect(), unchanged: Some(side) }
+        let slots = Arc::new(fields.into_iter().map(slot).collect());
+        Self { slots, held: Size::default(), unchanged: Some(side) }
     }
 
     /// What a script made.
     pub(super) fn made(map: Map) -> Self {
         let slot = |(name, value): (_, Dynamic)| Slot { name: text(&name), before: None, after: Some(value) };
-        Self { slots: map.into_iter().map(slot).collect(), unchanged: None }
+        Self { slots: Arc::new(map.into_iter().map(slot).collect()), held: Size::default(), unchanged: None }
     }
 
     /// Whether this is the unchanged key, or value.
@@ -52,10 +96,18 @@ impl Document {
 
     pub(super) fn set(&mut self, name: &str, value: Dynamic) {
         self.unchanged = None;
-        match self.position(name) {
-            Some(index) => self.slots[index].after = Some(value),
+        self.held.add(&value);
+        let index = self.position(name);
+        let slots = Arc::make_mut(&mut self.slots);
+        match index {
+            Some(index) => {
+                if let Some(old) = slots[index].after.replace(value) {
+                    self.held.take(&old);
+                }
+            }
             None => {
-                self.slots.push(Slot { name: text(&name), before: None, after: Some(value) });
+                self.held.elements += 1;
+                slots.push(Slot { name: text(&name), before: None, after: Some(value) });
             }
         }
     }
@@ -63,7 +115,12 @@ impl Document {
     pub(super) fn remove(&mut self, name: &str) -> Result<Dynamic> {
         let Some(index) = self.position(name) else { return Ok(Dynamic::UNIT) };
         self.unchanged = None;
-        self.slots.remove(index).dynamic()
+        Arc::make_mut(&mut self.slots).remove(index).dynamic()
+    }
+
+    /// What scripts have put in.
+    pub(super) fn held(&self) -> Size {
+        self.held
     }
 
     pub(super) fn contains(&self, name: &str) -> bool {
@@ -120,7 +177,8 @@ impl Document {
             (Some(after), before) => Ok((slot.name, from_dynamic(&after, before.as_ref())?)),
             (None, before) => Ok((slot.name, before.unwrap_or(Value::Null))),
         };
-        self.slots.into_iter().map(value).collect::<Result<_, _>>().map(Value::Map)
+        let slots = Arc::try_unwrap(self.slots).unwrap_or_else(|shared| Vec::clone(&shared));
+        slots.into_iter().map(value).collect::<Result<_, _>>().map(Value::Map)
     }
 }
 

@@ -80,7 +80,7 @@ impl Language {
             .disable_symbol("eval");
         engine.on_print(|_| {});
         engine.on_debug(|_, _, _| {});
-        register_documents(&mut engine);
+        register_documents(&mut engine, max_bytes);
         register_functions(&mut engine);
         let (start, deadline) = (Instant::now(), Arc::new(AtomicU64::new(u64::MAX)));
         let end = Arc::clone(&deadline);
@@ -144,13 +144,19 @@ fn failed(why: impl std::fmt::Display) -> Box<EvalAltResult> {
 }
 
 /// What can be done with `value` and `key`: fields by name, and what maps offer without copying everything.
-fn register_documents(engine: &mut Engine) {
+fn register_documents(engine: &mut Engine, max_bytes: usize) {
     engine.register_type_with_name::<Document>("record");
     engine.register_indexer_get(|document: &mut Document, name: ImmutableString| -> Outcome<Dynamic> {
         document.get(&name).map_err(failed)
     });
-    engine.register_indexer_set(|document: &mut Document, name: ImmutableString, value: Dynamic| {
+    engine.register_indexer_set(move |document: &mut Document, name: ImmutableString, value: Dynamic| -> Outcome<()> {
         document.set(&name, value);
+        let held = document.held();
+        if held.elements > MAX_ELEMENTS || held.bytes > max_bytes {
+            let what = "Size of key or value".to_owned();
+            return Err(Box::new(EvalAltResult::ErrorDataTooLarge(what, Position::NONE)));
+        }
+        Ok(())
     });
     engine.register_fn("contains", |document: &mut Document, name: ImmutableString| document.contains(&name));
     engine.register_fn("len", |document: &mut Document| i64::try_from(document.len()).unwrap_or(i64::MAX));

@@ -57,7 +57,11 @@ pub(super) struct Options {
 
 impl Config for Options {
     const PATTERNS: &'static [(&'static str, &'static str, &'static str)] = &[
-        ("set.", "", "An expression whose result becomes the field of the value at this path, such as set.address.city."),
+        (
+            "set.",
+            "",
+            "An expression whose result becomes the field of the value at this path, such as set.address.city.",
+        ),
         ("header.", "", "An expression whose result becomes the header of this name; () takes the header off."),
     ];
 }
@@ -120,11 +124,8 @@ impl Kind for Millrace {
         let language = Language::new(u64::from(options.max_operations.max(1)), max_bytes);
         let compiled = |option: &str, text: &str, script: bool| {
             let ast = if script { language.script(text, &known()) } else { language.expression(text, &known()) };
-            let uses = Uses {
-                key: text.contains("key"),
-                value: text.contains("value"),
-                headers: text.contains("headers"),
-            };
+            let uses =
+                Uses { key: text.contains("key"), value: text.contains("value"), headers: text.contains("headers") };
             match ast {
                 Ok(ast) => Ok(Expression { option: option.to_owned(), ast, uses }),
                 Err(error) => Err(invalid(option, text, &error)),
@@ -212,9 +213,10 @@ impl<'a> Variables<'a> {
 
 /// The headers as a map; the last of several of one name.
 fn headers(record: &Record) -> Result<Dynamic> {
-    let all = record.headers.iter().map(|header| {
-        Ok((header.key.to_string().into(), values::to_dynamic(&header.value.value())?))
-    });
+    let all = record
+        .headers
+        .iter()
+        .map(|header| Ok((header.key.to_string().into(), values::to_dynamic(&header.value.value())?)));
     Ok(Dynamic::from_map(all.collect::<Result<Map>>()?))
 }
 
@@ -258,7 +260,12 @@ impl Millrace {
                 Some(Ok(true)) => {}
                 Some(Ok(false)) | None => return Ok(Verdict::Drop),
                 Some(Err(found)) => {
-                    return Err(self.error(&filter.option, &format!("neither true nor false but {found}"), record, site));
+                    return Err(self.error(
+                        &filter.option,
+                        &format!("neither true nor false but {found}"),
+                        record,
+                        site,
+                    ));
                 }
             }
         }
@@ -269,11 +276,9 @@ impl Millrace {
         }
         // Every expression sees what the script left, none what another one sets.
         let mut results = Results::default();
-        for (one, place) in [
-            (&self.topic, &mut results.topic),
-            (&self.key, &mut results.key),
-            (&self.value, &mut results.value),
-        ] {
+        for (one, place) in
+            [(&self.topic, &mut results.topic), (&self.key, &mut results.key), (&self.value, &mut results.value)]
+        {
             if let Some(one) = one {
                 *place = self.evaluate(one, &mut variables, record)?;
                 if place.is_none() {

@@ -85,7 +85,11 @@ fn topics_are_extracted() {
     }
     let whole = run(&confluent("ExtractTopic$Key", &[]), record(raw("\"k\""), Datum::Null)).unwrap().unwrap();
     assert_eq!(whole.renamed_topic.as_deref(), Some("k"));
-    assert!(run(&confluent("ExtractTopic$Key", &[]), record(raw("\"\""), Datum::Null)).unwrap_err().contains("an empty one"));
+    assert!(
+        run(&confluent("ExtractTopic$Key", &[]), record(raw("\"\""), Datum::Null))
+            .unwrap_err()
+            .contains("an empty one")
+    );
 }
 
 #[test]
@@ -107,10 +111,8 @@ fn topics_come_from_headers() {
 fn keys_and_values_are_dropped() {
     let [datum, plain] = both();
     let strict = schema(&datum).clone();
-    let loose = Datum::Decoded {
-        schema: Some(Arc::new(Schema { optional: true, ..strict.clone() })),
-        value: datum.value(),
-    };
+    let loose =
+        Datum::Decoded { schema: Some(Arc::new(Schema { optional: true, ..strict.clone() })), value: datum.value() };
     for (behavior, before, expected) in [
         ("nullify", &datum, Ok(None)),
         ("retain", &datum, Ok(Some(false))),
@@ -160,7 +162,9 @@ fn topics_have_the_time_of_the_message() {
         for datum in value.map_or_else(|| both().to_vec(), |value| vec![raw(value)]) {
             let outcome = run(&confluent("MessageTimestampRouter", options), record(Datum::Null, datum));
             match (outcome, expected) {
-                (Ok(Some(record)), Ok(topic)) => assert_eq!(record.renamed_topic.as_deref(), Some(topic), "{options:?}"),
+                (Ok(Some(record)), Ok(topic)) => {
+                    assert_eq!(record.renamed_topic.as_deref(), Some(topic), "{options:?}")
+                }
                 (Err(error), Err(part)) => assert!(error.contains(part), "{error}"),
                 (outcome, _) => panic!("{options:?}: {outcome:?}"),
             }

@@ -95,7 +95,8 @@ fn captured_records_come_out_as_from_debezium() {
             Err(error) => serde_json::json!({ "error": error }),
             Ok(None) => serde_json::json!({ "dropped": true }),
             Ok(Some(record)) => {
-                let headers = record.headers.iter().map(|one| serde_json::json!([&*one.key, capture.written(&one.value)]));
+                let headers =
+                    record.headers.iter().map(|one| serde_json::json!([&*one.key, capture.written(&one.value)]));
                 serde_json::json!({ "out": {
                     "topic": record.renamed_topic.as_deref(),
                     "key": capture.written(&record.key),
@@ -190,7 +191,8 @@ fn documents_without_schemas_pass_or_are_unwrapped() {
         let seen = run(&of(NEW_DOCUMENT, options), deleted).unwrap().map(|record| shown(&record.value));
         assert_eq!(seen.as_deref(), delete, "{options:?}");
     }
-    let kept = run(&of(NEW_DOCUMENT, &[unwrap, ("drop.tombstones", "false")]), record(raw(r#"{"id":"1"}"#), Datum::Null));
+    let kept =
+        run(&of(NEW_DOCUMENT, &[unwrap, ("drop.tombstones", "false")]), record(raw(r#"{"id":"1"}"#), Datum::Null));
     assert_eq!(shown(&kept.unwrap().unwrap().key), r#"{"id":1}"#);
 }
 
