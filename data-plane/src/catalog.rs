@@ -12,11 +12,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use millrace_sdk::{
-    ConfigDef, ConnectorKind, Error, Findings, Flat, PluginInfo, Problem, Result, SinkPlugin, SourcePlugin,
-    TaskContext, erase_sink, erase_source,
+    ConfigDef, ConnectorKind, Error, ExactlyOnce, Findings, Flat, PluginInfo, Problem, Result, SinkPlugin,
+    SourcePlugin, TaskContext, VersionRule, erase_sink, erase_source,
 };
 
-use crate::framework;
+use crate::framework::{self, ExactlyOnceSupport};
 pub use roots::FileAccess;
 
 /// What a worker tells the control plane of a class.
@@ -167,8 +167,58 @@ impl Catalog {
             Plugin::Sink(sink) => sink.validate(flat),
             Plugin::Source(source) => source.validate(flat),
         });
+        findings.errors.extend(Self::across(entry, flat, tenant_settings));
         findings.merge(entry.definition.unknown_keys(flat));
         findings
+    }
+
+    /// Whether a source with this configuration runs exactly once: if the user wishes it and the connector can.
+    ///
+    /// # Errors
+    /// `BadConfig` when it is required and the connector cannot, or there is no such source.
+    pub fn runs_exactly_once(&self, class: &str, flat: &Flat, tenant_settings: &Flat) -> Result<bool> {
+        let Some(wish) = framework::exactly_once_support(flat, tenant_settings) else { return Ok(false) };
+        match (self.source(class)?.exactly_once(flat), wish) {
+            (ExactlyOnce::Supported, _) => Ok(true),
+            (ExactlyOnce::Unsupported(_), ExactlyOnceSupport::Requested) => Ok(false),
+            (ExactlyOnce::Unsupported(why), ExactlyOnceSupport::Required) => Err(Error::bad_config(format!(
+                "The connector does not support exactly-once semantics with the provided configuration: {why}. Remove \
+                 exactly.once.support, or set it to \"requested\""
+            ))),
+        }
+    }
+
+    /// What the connector has to say of keys of the framework.
+    fn across(entry: &Entry, flat: &Flat, tenant_settings: &Flat) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        match &entry.plugin {
+            Plugin::Sink(sink) => {
+                let rule = VersionRule::parse(flat.get("millrace.versions").map_or("", String::as_str));
+                let asked = rule.ok().filter(|rule| !matches!(rule, VersionRule::Peer | VersionRule::None));
+                if let Some(Err(why)) = asked.map(|rule| sink.versions(flat, &rule)) {
+                    problems.push(Problem::new("millrace.versions", why));
+                }
+            }
+            Plugin::Source(source) => {
+                let wish = framework::exactly_once_support(flat, tenant_settings);
+                if let (Some(ExactlyOnceSupport::Required), ExactlyOnce::Unsupported(why)) =
+                    (wish, source.exactly_once(flat))
+                {
+                    let text = "The connector does not support exactly-once semantics with the provided configuration.";
+                    problems.push(Problem::new("exactly.once.support", format!("{text} ({why})")));
+                }
+                let by_connector =
+                    flat.get("transaction.boundary").is_some_and(|text| text.trim().eq_ignore_ascii_case("connector"));
+                if by_connector && !source.defines_boundaries(flat) {
+                    problems.push(Problem::new(
+                        "transaction.boundary",
+                        "The connector does not support connector-defined transaction boundaries with the given \
+                         configuration; use poll or interval",
+                    ));
+                }
+            }
+        }
+        problems
     }
 
     /// Connects to the store and looks whether the connector could work.

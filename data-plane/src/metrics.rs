@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
@@ -25,14 +25,19 @@ pub struct Metrics {
     sink_write_duration: Histogram<f64>,
     sink_lag_records: Gauge<u64>,
     sink_lag_seconds: Gauge<f64>,
-    sink_retries: Counter<u64>,
     sink_superseded: Counter<u64>,
     source_records: Counter<u64>,
     source_poll_duration: Histogram<f64>,
     commits: Counter<u64>,
     commit_duration: Histogram<f64>,
-    dead_letters: Counter<u64>,
+    dead_letter_requests: Counter<u64>,
+    dead_letter_failures: Counter<u64>,
     errors: Counter<u64>,
+    failures: Counter<u64>,
+    retries: Counter<u64>,
+    skipped: Counter<u64>,
+    logged: Counter<u64>,
+    last_error: Gauge<f64>,
     task_restarts: Counter<u64>,
     task_state: Gauge<u64>,
     worker_tasks: Gauge<u64>,
@@ -78,7 +83,6 @@ impl Metrics {
                 .with_unit("s")
                 .with_description("Age of the oldest record that waits to be written")
                 .build(),
-            sink_retries: count("millrace.sink.retries", "{retry}", "Writes that were tried again"),
             sink_superseded: count(
                 "millrace.sink.superseded",
                 "{record}",
@@ -88,8 +92,22 @@ impl Metrics {
             source_poll_duration: seconds("millrace.source.poll.duration", "Time of one poll of the source"),
             commits: count("millrace.commits", "{commit}", "Commits of offsets or source positions"),
             commit_duration: seconds("millrace.commit.duration", "Time of one commit of offsets or source positions"),
-            dead_letters: count("millrace.dead_letter.records", "{record}", "Records in the dead-letter topic"),
+            dead_letter_requests: count("millrace.dead_letter.requests", "{record}", "Dead letters that were produced"),
+            dead_letter_failures: count("millrace.dead_letter.failures", "{record}", "Dead letters that Kafka refused"),
             errors: count("millrace.errors.records", "{record}", "Records that failed, by stage and kind of error"),
+            failures: count(
+                "millrace.errors.failures",
+                "{failure}",
+                "Operations that failed, by stage and kind of error",
+            ),
+            retries: count("millrace.errors.retries", "{retry}", "Operations that were tried again"),
+            skipped: count("millrace.errors.skipped", "{record}", "Records passed over, as errors.tolerance allows"),
+            logged: count("millrace.errors.logged", "{error}", "Errors written to the log (errors.log.enable)"),
+            last_error: meter
+                .f64_gauge("millrace.errors.last.time")
+                .with_unit("s")
+                .with_description("When the task had its last error, in seconds since 1970")
+                .build(),
             task_restarts: count("millrace.task.restarts", "{restart}", "Restarts of a task after an error"),
             task_state: gauge("millrace.task.state", "1", "1 for the state that the task is in, 0 for all others"),
             worker_tasks: gauge("millrace.worker.tasks", "{task}", "Tasks of this worker"),
@@ -156,9 +174,9 @@ impl TaskMetrics {
         }
     }
 
-    /// A write is tried again.
-    pub fn sink_retry(&self) {
-        self.metrics.sink_retries.add(1, &self.labels);
+    /// What failed for a passing reason is tried again: a write, the producing of a record, a question of a converter.
+    pub fn retry(&self) {
+        self.metrics.retries.add(1, &self.labels);
     }
 
     /// Writes that the store refused in favour of a newer version.
@@ -192,15 +210,31 @@ impl TaskMetrics {
         self.metrics.commit_duration.record(took.as_secs_f64(), &labels);
     }
 
-    /// Records that reached the dead-letter topic.
-    pub fn dead_letters(&self, records: u64) {
-        self.metrics.dead_letters.add(records, &self.labels);
+    /// A dead letter was produced, or refused.
+    pub fn dead_letter(&self, acknowledged: bool) {
+        self.metrics.dead_letter_requests.add(1, &self.labels);
+        if !acknowledged {
+            self.metrics.dead_letter_failures.add(1, &self.labels);
+        }
     }
 
-    /// Records that failed; `stage` as in `fetch`, `decode`, `encode`, `write`; `kind` is `ErrorKind::name`.
+    /// Records passed over because the user tolerates them.
+    pub fn skipped(&self, records: u64) {
+        self.metrics.skipped.add(records, &self.labels);
+    }
+
+    /// An error was written to the log.
+    pub fn logged(&self) {
+        self.metrics.logged.add(1, &self.labels);
+    }
+
+    /// An operation that failed, on so many records; `stage` as in `fetch`, `decode`, `encode`, `write`; `kind` is `ErrorKind::name`.
     pub fn errors(&self, stage: &'static str, kind: &'static str, records: u64) {
         let labels = self.labels_and([KeyValue::new("stage", stage), KeyValue::new("kind", kind)]);
         self.metrics.errors.add(records, &labels);
+        self.metrics.failures.add(1, &labels);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.metrics.last_error.record(now.as_secs_f64(), &self.labels);
     }
 
     /// The task starts again after an error.

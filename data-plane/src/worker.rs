@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use millrace_sdk::ConnectorKind;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -204,6 +205,11 @@ struct Tasks(Arc<TaskEnvironment>);
 impl Launch for Tasks {
     fn launch(&self, spec: Arc<TaskSpec>) -> Arc<dyn Launched> {
         Arc::new(TaskHandle::start(spec, Arc::clone(&self.0)))
+    }
+
+    fn needs_lease(&self, spec: &TaskSpec) -> bool {
+        let exactly_once = || self.0.catalog.runs_exactly_once(&spec.class, &spec.config, &spec.tenant_settings);
+        spec.kind == ConnectorKind::Source && !exactly_once().unwrap_or(false)
     }
 }
 

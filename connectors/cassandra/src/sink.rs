@@ -4,14 +4,15 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use millrace_sdk::{
-    Batch, Error, ErrorKind, Findings, OrderKeys, Problem, RecordFailure, Result, SinkConnector, SinkTask, TaskContext,
-    WriteReport, async_trait, hash_key,
+    Batch, Error, ErrorKind, Findings, OrderKeys, Problem, Record, RecordFailure, Result, SinkConnector, SinkTask,
+    TaskContext, VersionRule, Versions, WriteReport, async_trait, hash_key,
 };
 use scylla::client::session::Session;
 use scylla::statement::batch::{Batch as CqlBatch, BatchType};
@@ -33,7 +34,10 @@ pub struct CassandraSink {
     session: Session,
     /// By topic; None for topics without tables of their own
     plans: HashMap<Option<String>, Vec<Plan>>,
+    versions: Versions,
     times: Mutex<WriteTimes>,
+    /// The last time that was given out without versions
+    last_micros: AtomicI64,
     permits: Semaphore,
     max_concurrent: usize,
     max_batch: usize,
@@ -59,6 +63,17 @@ impl SinkConnector for Sink {
         "Writes records into Apache Cassandra tables through mappings, with the DataStax connector's keys.";
     type Config = SinkConfig;
     type Task = CassandraSink;
+
+    fn versions(&self, _: &SinkConfig, rule: &VersionRule) -> Result<(), String> {
+        match rule {
+            VersionRule::Offset => {
+                Err("an offset is no write time: it would lose to every cell written by the clock. Use \
+                                        timestamp (the default here), field:<path> or header:<name>"
+                    .to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
 
     async fn check(&self, config: &SinkConfig, context: &TaskContext) -> Result<Findings> {
         let tables = resolve(config, context)?;
@@ -95,7 +110,9 @@ impl SinkConnector for Sink {
         Ok(CassandraSink {
             session,
             plans,
+            versions: context.versions,
             times: Mutex::default(),
+            last_micros: AtomicI64::default(),
             permits: Semaphore::new(max_concurrent),
             max_concurrent,
             max_batch: usize::try_from(config.max_batch).unwrap_or(32),
@@ -121,7 +138,9 @@ struct Request<'a> {
 #[async_trait]
 impl SinkTask for CassandraSink {
     fn order_keys(&self, batch: &Batch) -> OrderKeys {
-        self.times().assign(batch, now_ms());
+        if self.by_timestamp() {
+            self.times().assign(batch, now_ms());
+        }
         let mut keys = Vec::with_capacity(batch.records.len());
         for record in &batch.records {
             match self.plans_of(batch.topic(record)) {
@@ -163,6 +182,31 @@ impl CassandraSink {
         self.times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether write times follow from timestamps and offsets.
+    fn by_timestamp(&self) -> bool {
+        matches!(self.versions.rule, VersionRule::Peer | VersionRule::Timestamp)
+    }
+
+    /// A time after all others: the last to arrive wins.
+    fn next_micros(&self) -> i64 {
+        let now = now_ms().saturating_mul(1000);
+        let next = |last: i64| now.max(last + 1);
+        let before = self.last_micros.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
+        next(before.unwrap_or_default())
+    }
+
+    /// A record's write time for a table.
+    fn micros(&self, times: &WriteTimes, batch: &Batch, record: &Record, plan: &Plan, now_ms: i64) -> Result<i64> {
+        match self.versions.rule {
+            VersionRule::Peer | VersionRule::Timestamp => Ok(times.of(batch, record, now_ms)),
+            VersionRule::None => Ok(self.next_micros()),
+            _ => {
+                let version = self.versions.of(record)?.unwrap_or_default();
+                Ok(plan.layout.settings.timestamp_unit.to_micros(version))
+            }
+        }
+    }
+
     fn plans_of(&self, topic: &str) -> &[Plan] {
         self.plans.get(&Some(topic.to_owned())).or_else(|| self.plans.get(&None)).map_or(&[], Vec::as_slice)
     }
@@ -183,10 +227,11 @@ impl CassandraSink {
             if plans.is_empty() {
                 failures.insert(index, Error::bad_record(format!("topic {topic} has no mapping to a table")));
             }
-            let micros = times.of(batch, record, now);
             let mut parts = Parts::new(record);
             for plan in plans {
-                match plan.layout.row(record, &mut parts, micros, plan.delete.is_some()) {
+                let micros = self.micros(&times, batch, record, plan, now);
+                let row = |micros| plan.layout.row(record, &mut parts, micros, plan.delete.is_some());
+                match micros.and_then(row) {
                     Ok(row) => self.add(&mut requests, &mut open, plan, index, row),
                     Err(error) => {
                         failures.entry(index).or_insert(error);

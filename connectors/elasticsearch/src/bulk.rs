@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use millrace_sdk::{Batch, Datum, Error, Header, Record, Result, Value};
+use millrace_sdk::{Batch, Datum, Error, Header, Record, Result, Value, VersionRule, Versions};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{OnNull, SinkConfig, Versions, WriteMethod};
+use crate::config::{OnNull, SinkConfig, WriteMethod};
 use crate::document;
 use crate::error::{Cause, Outcome, classify_item};
 
@@ -21,8 +21,8 @@ pub(crate) struct Operation {
     pub(crate) id: String,
     /// Whether it leaves nothing of what was before, so that an earlier one of the same document need not be written
     pub(crate) whole: bool,
-    /// Whether it carries an external version
-    pub(crate) versioned: bool,
+    /// Its external version
+    pub(crate) version: Option<i64>,
     /// The lines of the request
     pub(crate) lines: Range<usize>,
 }
@@ -55,13 +55,13 @@ struct Target<'a> {
 /// `BadRecord` when the record has no usable id or document.
 pub(crate) fn encode(
     out: &mut Vec<u8>,
-    config: &SinkConfig,
+    (config, versions): (&SinkConfig, &Versions),
     (index, index_name): (usize, &str),
     batch: &Batch,
     record: usize,
 ) -> Result<Option<Operation>> {
     let start = out.len();
-    write(out, config, (index, index_name), batch, record).map_err(|error| {
+    write(out, (config, versions), (index, index_name), batch, record).map_err(|error| {
         out.truncate(start);
         at(batch, &batch.records[record], error)
     })
@@ -86,7 +86,7 @@ pub(crate) fn id(config: &SinkConfig, batch: &Batch, record: &Record) -> Result<
 
 fn write(
     out: &mut Vec<u8>,
-    config: &SinkConfig,
+    (config, versions): (&SinkConfig, &Versions),
     (index, index_name): (usize, &str),
     batch: &Batch,
     position: usize,
@@ -109,13 +109,14 @@ fn write(
     }
     let id = id(config, batch, record)?;
     let update = config.write_method == WriteMethod::Upsert && !tombstone;
-    let version = if by_key && !update { version(config, record)? } else { None };
+    let version = if by_key && !update { version(config, versions, record)? } else { None };
     let start = out.len();
     let target = Target {
         index: index_name,
         id: &id,
         version,
-        version_type: version.map(|_| "external"),
+        // Where two records may have one version, the later to arrive wins.
+        version_type: version.map(|_| if versions.rule.has_ties() { "external_gte" } else { "external" }),
         retry_on_conflict: update.then_some(5),
     };
     let action = match (tombstone, update) {
@@ -133,19 +134,15 @@ fn write(
         document::write(&record.value, config.ignores_schema(topic), out)?;
         out.extend_from_slice(if update { b"}\n" } else { b"\n" });
     }
-    Ok(Some(Operation {
-        record: position,
-        index,
-        id,
-        whole: !update,
-        versioned: version.is_some(),
-        lines: start..out.len(),
-    }))
+    Ok(Some(Operation { record: position, index, id, whole: !update, version, lines: start..out.len() }))
 }
 
-fn version(config: &SinkConfig, record: &Record) -> Result<Option<i64>> {
+fn version(config: &SinkConfig, versions: &Versions, record: &Record) -> Result<Option<i64>> {
+    if versions.rule != VersionRule::Peer {
+        return versions.of(record);
+    }
     if config.version_header.is_empty() {
-        return Ok((config.versions == Versions::Offset).then_some(record.offset));
+        return Ok(Some(record.offset));
     }
     let name = &config.version_header;
     let header = record.headers.iter().rev().find(|header| header.key == *name);
@@ -235,7 +232,7 @@ impl Reply {
         }
         let outcomes = self.items.into_iter().zip(operations).map(|(item, operation)| {
             let (Item::Index(answer) | Item::Create(answer) | Item::Update(answer) | Item::Delete(answer)) = item;
-            classify_item(answer.status, answer.error.as_ref(), operation.versioned)
+            classify_item(answer.status, answer.error.as_ref(), operation.version.is_some())
         });
         Ok(outcomes.collect())
     }

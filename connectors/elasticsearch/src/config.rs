@@ -41,17 +41,6 @@ pub enum WriteMethod {
     Upsert,
 }
 
-/// Where the version of a write comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Versions {
-    /// The record's offset: neither a replay nor a late writer puts an older record over a newer one
-    #[default]
-    Offset,
-    /// No versions: the last write to arrive stands
-    None,
-}
-
 /// Keys of the Elasticsearch sink.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct SinkConfig {
@@ -125,11 +114,6 @@ pub struct SinkConfig {
     #[serde(rename = "external.version.header", default)]
     #[schemars(extend("x-group" = "Documents", "x-importance" = "low"))]
     pub version_header: String,
-    /// `offset`: with keys as ids, writes carry the record's offset as external version, so that a replay or a late writer
-    /// never puts an older record over a newer one. It asks for all records of a key in one partition. `none` turns it off.
-    #[serde(rename = "millrace.versions", default)]
-    #[schemars(extend("x-group" = "Documents", "x-importance" = "low"))]
-    pub versions: Versions,
 }
 
 fn default_batch_size() -> i32 {
@@ -229,6 +213,28 @@ impl Config for SinkConfig {
 }
 
 impl SinkConfig {
+    /// Why writes cannot carry external versions.
+    pub(crate) fn refuses_versions(&self) -> Result<(), String> {
+        if self.key_ignore {
+            return Err(
+                "with key.ignore=true every record has a document of its own, so there is nothing to guard: remove \
+                        millrace.versions"
+                    .to_owned(),
+            );
+        }
+        if self.write_method == WriteMethod::Upsert {
+            return Err("Elasticsearch's updates take no external version: set write.method=insert, or remove \
+                        millrace.versions"
+                .to_owned());
+        }
+        if !self.version_header.is_empty() {
+            return Err(
+                "external.version.header says already where versions come from: remove one of the two".to_owned()
+            );
+        }
+        Ok(())
+    }
+
     /// Whether the key of records of `topic` is ignored.
     #[must_use]
     pub fn ignores_key(&self, topic: &str) -> bool {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use millrace_sdk::{
     Batch, Error, ErrorKind, Findings, OrderKeys, RecordFailure, Result, SinkConnector, SinkTask, TaskContext,
-    WriteReport, hash_key,
+    VersionRule, Versions, WriteReport, hash_key,
 };
 
 use crate::bulk::{self, Operation};
@@ -30,6 +30,7 @@ pub struct Sink;
 #[derive(Debug)]
 pub struct Task {
     config: SinkConfig,
+    versions: Versions,
     client: Client,
 }
 
@@ -46,6 +47,10 @@ impl SinkConnector for Sink {
     type Config = SinkConfig;
     type Task = Task;
 
+    fn versions(&self, config: &SinkConfig, _: &VersionRule) -> Result<(), String> {
+        config.refuses_versions()
+    }
+
     async fn check(&self, config: &SinkConfig, context: &TaskContext) -> Result<Findings> {
         let client = Client::new(config, Some(CHECK_TIMEOUT))?;
         let mut indices: Vec<String> = context.topics.iter().map(|topic| config.index(topic)).collect();
@@ -58,9 +63,9 @@ impl SinkConnector for Sink {
         Ok(Findings::default())
     }
 
-    async fn open(&self, config: SinkConfig, _: TaskContext) -> Result<Task> {
+    async fn open(&self, config: SinkConfig, context: TaskContext) -> Result<Task> {
         let client = Client::new(&config, None)?;
-        Ok(Task { config, client })
+        Ok(Task { config, versions: context.versions, client })
     }
 }
 
@@ -129,7 +134,7 @@ impl Prepared {
                 })
             });
             let name = &prepared.indices[index];
-            match bulk::encode(&mut prepared.buffer, &task.config, (index, name), batch, position) {
+            match bulk::encode(&mut prepared.buffer, (&task.config, &task.versions), (index, name), batch, position) {
                 Ok(Some(operation)) => prepared.operations.push(operation),
                 Ok(None) => {}
                 Err(error) if task.config.drop_invalid => {
@@ -147,7 +152,9 @@ impl Prepared {
         self.operations
             .chunk_by(|a, b| a.index == b.index && a.id == b.id)
             .map(|chunk| {
-                let newest_first = chunk.iter().all(|operation| operation.whole);
+                // By version: the newest need not be the last.
+                let in_order = chunk.is_sorted_by_key(|operation| operation.version);
+                let newest_first = in_order && chunk.iter().all(|operation| operation.whole);
                 let group = Group { from, to: from + chunk.len(), newest_first };
                 from = group.to;
                 group

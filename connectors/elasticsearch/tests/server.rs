@@ -12,7 +12,7 @@ use elasticsearch::http::{Method, transport::Transport};
 use millrace_connector_elasticsearch::{Sink, SinkConfig, Task};
 use millrace_sdk::{
     Batch, ByteString, Bytes, Datum, ErrorKind, Flat, OrderKeys, Record, SinkConnector, SinkTask, TaskContext,
-    TimestampKind, TopicPartition, Value, WriteReport, config,
+    TimestampKind, TopicPartition, Value, VersionRule, Versions, WriteReport, config,
 };
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -60,7 +60,13 @@ impl Place {
     }
 
     async fn task(&self, more: &[(&str, &str)]) -> Task {
-        Sink.open(self.config(more), context()).await.unwrap()
+        self.versioned("", more).await
+    }
+
+    /// A task with a rule for versions.
+    async fn versioned(&self, rule: &str, more: &[(&str, &str)]) -> Task {
+        let versions = Versions { rule: VersionRule::parse(rule).unwrap(), epoch: 0 };
+        Sink.open(self.config(more), TaskContext { versions, ..context() }).await.unwrap()
     }
 
     /// Documents by id.
@@ -154,6 +160,24 @@ async fn keys_upsert_and_delete_and_no_replay_puts_the_old_over_the_new() {
 }
 
 #[tokio::test]
+async fn the_highest_version_stands_whatever_arrives_last() {
+    let Some(place) = Place::new().await else { return };
+    let task = place.versioned("field:v", &[]).await;
+    // Within a batch, over batches, and at a tie the later to arrive.
+    let first =
+        batch(0, &[("a", Some(r#"{"v":5,"n":1}"#)), ("a", Some(r#"{"v":3,"n":2}"#)), ("b", Some(r#"{"v":1}"#))]);
+    let report = task.write(&first).await.unwrap();
+    assert!(report.failures.is_empty() && report.superseded == 1, "{report:?}");
+    assert_eq!(place.all(&place.index).await["a"], json!({ "v": 5, "n": 1 }));
+    let second = batch(3, &[("a", Some(r#"{"v":4,"n":3}"#)), ("b", Some(r#"{"v":1,"n":4}"#)), ("c", Some("{}"))]);
+    let report = task.write(&second).await.unwrap();
+    assert_eq!((report.failures.len(), report.superseded), (1, 1), "{report:?}");
+    let all = place.all(&place.index).await;
+    assert_eq!((&all["a"]["n"], &all["b"]["n"]), (&json!(1), &json!(4)));
+    place.remove().await;
+}
+
+#[tokio::test]
 async fn the_topic_names_the_index_when_nothing_else_does() {
     let Some(place) = Place::new().await else { return };
     let task = place.task(&[("index.name", ""), ("key.ignore", "true")]).await;
@@ -214,13 +238,8 @@ async fn requests_are_cut_by_records_and_bytes_and_may_be_compressed() {
     let text = format!(r#"{{"text":"{}"}}"#, "x".repeat(1000));
     let records: Vec<_> = keys.iter().map(|key| (key.as_str(), Some(text.as_str()))).collect();
     for (size, bytes, compressed) in [("7", "-1", "false"), ("2000", "5000", "true")] {
-        let more = [
-            ("batch.size", size),
-            ("bulk.size.bytes", bytes),
-            ("connection.compression", compressed),
-            ("millrace.versions", "none"),
-        ];
-        let task = place.task(&more).await;
+        let more = [("batch.size", size), ("bulk.size.bytes", bytes), ("connection.compression", compressed)];
+        let task = place.versioned("none", &more).await;
         let report = task.write(&batch(0, &records)).await.unwrap();
         assert!(report.failures.is_empty() && report.superseded == 0);
     }

@@ -57,7 +57,7 @@ impl VersionRule {
     /// Whether equal versions may belong to different records, so that the later to arrive must win.
     #[must_use]
     pub fn has_ties(&self) -> bool {
-        !matches!(self, Self::Offset)
+        matches!(self, Self::Timestamp | Self::Field(_) | Self::Header(_))
     }
 }
 

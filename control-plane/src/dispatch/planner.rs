@@ -38,10 +38,17 @@ fn outdated(definition: &Definition, plan: Option<&TaskSet>) -> bool {
 }
 
 /// The set after an answer; None when there is nothing to write. A failure keeps the old set. Tasks that come out the same
-/// for the same configuration keep their revision, so that they are not restarted.
-fn next_set(old: Option<&TaskSet>, planned_for: PlannedFor, answer: Result<Vec<Flat>, PlanFailure>) -> Option<TaskSet> {
+/// for the same configuration keep their revision, so that they are not restarted. `base` is the definition's revision in the
+/// store: the first set counts from there, so that no revision is used twice for a name (tasks that run exactly once rely on
+/// it to tell their set from those of an earlier connector).
+fn next_set(
+    old: Option<&TaskSet>,
+    base: i64,
+    planned_for: PlannedFor,
+    answer: Result<Vec<Flat>, PlanFailure>,
+) -> Option<TaskSet> {
     let kind = ConnectorKind::Source;
-    let revision = old.map_or(0, |set| set.revision);
+    let revision = old.map_or(base, |set| set.revision);
     match answer {
         Ok(tasks) => {
             let same = old.is_some_and(|set| {
@@ -172,9 +179,8 @@ async fn store(
 ) -> Result<(), StoreError> {
     let key = keys::plan(id);
     let old = shared.mirror.plan(id);
-    let Some(set) = next_set(old.as_ref().map(|plan| plan.value.as_ref()), wanted(&definition.value), answer) else {
-        return Ok(());
-    };
+    let current = old.as_ref().map(|plan| plan.value.as_ref());
+    let Some(set) = next_set(current, definition.revision, wanted(&definition.value), answer) else { return Ok(()) };
     let value = serde_json::to_vec(&set).map_err(|error| StoreError::Internal(error.to_string()))?;
     let guards = vec![
         Guard::Revision { key: keys::definition(id), revision: definition.revision },
@@ -199,17 +205,18 @@ mod tests {
     #[test]
     fn a_failure_keeps_the_set_and_sameness_keeps_the_revision() {
         let first = PlannedFor { version: 1, restarts: 0 };
-        let set = next_set(None, first, Ok(tasks(&["a"]))).unwrap();
+        let set = next_set(None, 0, first, Ok(tasks(&["a"]))).unwrap();
         assert_eq!((set.revision, set.tasks.len()), (1, 1));
+        assert_eq!(next_set(None, 41, first, Ok(tasks(&["a"]))).unwrap().revision, 42);
         let restarted = PlannedFor { version: 1, restarts: 1 };
-        assert_eq!(next_set(Some(&set), restarted, Ok(tasks(&["a"]))).unwrap().revision, 1);
-        assert_eq!(next_set(Some(&set), restarted, Ok(tasks(&["a", "b"]))).unwrap().revision, 2);
+        assert_eq!(next_set(Some(&set), 0, restarted, Ok(tasks(&["a"]))).unwrap().revision, 1);
+        assert_eq!(next_set(Some(&set), 0, restarted, Ok(tasks(&["a", "b"]))).unwrap().revision, 2);
         let changed = PlannedFor { version: 2, restarts: 0 };
-        assert_eq!(next_set(Some(&set), changed, Ok(tasks(&["a"]))).unwrap().revision, 2);
+        assert_eq!(next_set(Some(&set), 0, changed, Ok(tasks(&["a"]))).unwrap().revision, 2);
         let failure = || Err(PlanFailure { message: "no".into(), kind: "bad-config".into() });
-        let failed = next_set(Some(&set), changed, failure()).unwrap();
+        let failed = next_set(Some(&set), 0, changed, failure()).unwrap();
         assert_eq!(failed, TaskSet { error: Some("no".into()), ..set });
-        assert_eq!(next_set(Some(&failed), changed, failure()), None);
-        assert_eq!(next_set(None, first, failure()).unwrap().tasks, tasks(&[]));
+        assert_eq!(next_set(Some(&failed), 0, changed, failure()), None);
+        assert_eq!(next_set(None, 0, first, failure()).unwrap().tasks, tasks(&[]));
     }
 }

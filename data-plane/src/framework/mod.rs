@@ -8,11 +8,13 @@ use crate::transform;
 mod common;
 mod sink;
 mod source;
+mod topic_creation;
 
-pub use common::{DEFAULT_TENANT, Tolerance, group_id, instance_id, offsets_topic};
+pub use common::{CommonSettings, DEFAULT_TENANT, Tolerance, group_id, instance_id, offsets_topic, transactional_id};
 pub use sink::SinkSettings;
 pub(crate) use sink::full_match;
-pub use source::SourceSettings;
+pub use source::{ExactlyOnceSupport, SourceSettings, TransactionBoundary, exactly_once_support};
+pub use topic_creation::{NewTopicSettings, TopicCreation};
 
 use millrace_sdk::config::{self, ConfigDef};
 use millrace_sdk::{ConnectorKind, Findings, Flat};

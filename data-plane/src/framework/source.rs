@@ -1,83 +1,72 @@
 //! The framework's keys of a source.
 
+use std::time::Duration;
+
 use millrace_sdk::{Config, Flat, Problem};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::Tolerance;
-use super::common::problems;
+use super::common::{CommonSettings, problems};
+use super::topic_creation::TopicCreation;
 use crate::kafka::client::ClientKind;
+
+/// Whether a source runs exactly once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ExactlyOnceSupport {
+    /// If the connector can
+    Requested,
+    /// Or not at all
+    Required,
+}
+
+/// Where the transactions of a source that runs exactly once end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TransactionBoundary {
+    /// With every batch that the connector returns
+    #[default]
+    Poll,
+    /// After `transaction.boundary.interval.ms`
+    Interval,
+    /// Where the connector says
+    Connector,
+}
 
 /// What a source is told besides its own connector's keys.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct SourceSettings {
-    /// Globally unique name to use for this connector.
-    #[schemars(extend("x-group" = "Common", "x-importance" = "high"))]
-    pub name: String,
-    /// Name or alias of the class for this connector, such as `file-source`.
-    #[serde(rename = "connector.class")]
-    #[schemars(extend("x-group" = "Common", "x-importance" = "high", "x-class" = true))]
-    pub class: String,
-    /// Maximum number of tasks to use for this connector.
-    #[serde(rename = "tasks.max", default = "one")]
-    #[schemars(range(min = 1), extend("x-group" = "Common", "x-importance" = "high"))]
-    pub tasks_max: i32,
-    /// Converter of keys: `json`, `string`, `bytes`, `boolean`, `short`, `integer`, `long`,
-    /// `float`, `double`, or the Java class of one of them. The default is the tenant's.
-    #[serde(rename = "key.converter", default)]
-    #[schemars(extend("x-group" = "Common", "x-importance" = "low", "x-class" = true))]
-    pub key_converter: Option<String>,
-    /// Converter of values: `json`, `string`, `bytes`, `boolean`, `short`, `integer`, `long`,
-    /// `float`, `double`, or the Java class of one of them. The default is the tenant's.
-    #[serde(rename = "value.converter", default)]
-    #[schemars(extend("x-group" = "Common", "x-importance" = "low", "x-class" = true))]
-    pub value_converter: Option<String>,
-    /// Converter of headers: `simple` (text is read as the value it looks like; the default), or one of those for keys and
-    /// values, or the Java class of one of them.
-    #[serde(rename = "header.converter", default)]
-    #[schemars(extend("x-group" = "Common", "x-importance" = "low", "x-class" = true))]
-    pub header_converter: Option<String>,
-    /// Aliases for the transformations to be applied to records, in order. What each is and does stands under
-    /// `transforms.<alias>.type`, `transforms.<alias>.predicate`, `transforms.<alias>.negate` and its own options.
-    #[serde(default)]
-    #[schemars(extend("x-group" = "Transforms", "x-importance" = "low"))]
-    pub transforms: Vec<String>,
-    /// Aliases for the predicates used by transformations; `predicates.<alias>.type` and their own options.
-    #[serde(default)]
-    #[schemars(extend("x-group" = "Predicates", "x-importance" = "low"))]
-    pub predicates: Vec<String>,
-    /// Behaviour for tolerating records that can never be converted: `none` fails the task at such a record, `all` skips
-    /// it.
-    #[serde(rename = "errors.tolerance", default)]
-    #[schemars(extend("x-group" = "Error Handling"))]
-    pub tolerance: Tolerance,
-    /// How long a failed operation is tried again, in milliseconds; -1 is for ever. It is accepted for Kafka Connect's
-    /// sake: what will pass is waited for as long as it takes, and what cannot succeed is not tried again.
-    #[serde(rename = "errors.retry.timeout", default)]
-    #[schemars(extend("x-group" = "Error Handling"))]
-    pub retry_timeout_ms: i64,
-    /// Maximum delay in milliseconds between consecutive tries; jitter is added.
-    #[serde(rename = "errors.retry.delay.max.ms", default = "a_minute")]
-    #[schemars(range(min = 1), extend("x-group" = "Error Handling"))]
-    pub retry_delay_max_ms: i64,
-    /// Write each error, with the coordinates of the record, to the log.
-    #[serde(rename = "errors.log.enable", default)]
-    #[schemars(extend("x-group" = "Error Handling"))]
-    pub log_errors: bool,
-    /// Whether the log line includes the record that failed. It may be confidential.
-    #[serde(rename = "errors.log.include.messages", default)]
-    #[schemars(extend("x-group" = "Error Handling"))]
-    pub log_records: bool,
-    /// Whether a new configuration is tried against the store before it is accepted. A store that cannot be reached only
-    /// gives a warning.
-    #[serde(rename = "millrace.check.on.create", default = "yes")]
-    #[schemars(extend("x-group" = "Millrace"))]
-    pub check_on_create: bool,
-    /// How often positions are stored. Kafka Connect's default is 60000; here it is shorter, because it bounds how many
-    /// records are produced again after a crash and costs one small record.
-    #[serde(rename = "offset.flush.interval.ms", default = "five_seconds")]
-    #[schemars(range(min = 100), extend("x-group" = "Millrace", "x-importance" = "low"))]
-    pub commit_interval_ms: i64,
+    /// The keys of every connector
+    #[serde(flatten)]
+    pub common: CommonSettings,
+    /// `requested`: each record is in its topic exactly once, for consumers with `isolation.level=read_committed`, if the
+    /// connector's positions allow it. `required`: a connector that cannot is refused. Unset, it is what the tenant's
+    /// `exactly.once.source.support` says: `enabled` means requested, `disabled` (the default, as of a Kafka Connect worker) at
+    /// least once.
+    #[serde(rename = "exactly.once.support", default)]
+    #[schemars(extend("x-group" = "Exactly Once Support"))]
+    pub exactly_once: Option<ExactlyOnceSupport>,
+    /// Where transactions end: `poll`, with every batch that the connector returns; `interval`, after
+    /// `transaction.boundary.interval.ms`; `connector`, where the connector says, if it can. Only for sources that run exactly
+    /// once.
+    #[serde(rename = "transaction.boundary", default)]
+    #[schemars(extend("x-group" = "Exactly Once Support"))]
+    pub boundary: TransactionBoundary,
+    /// With `transaction.boundary=interval`, the milliseconds after which a transaction ends; unset,
+    /// `offset.flush.interval.ms`. A transaction that grows large ends earlier.
+    #[serde(rename = "transaction.boundary.interval.ms", default)]
+    #[schemars(range(min = 1), extend("x-group" = "Exactly Once Support", "x-importance" = "low"))]
+    pub boundary_interval_ms: Option<i64>,
+    /// The topic for this connector's positions, in the place of the tenant's. Created if it does not exist. Positions in the
+    /// tenant's topic count until there are some in this one.
+    #[serde(rename = "offsets.storage.topic", default)]
+    #[schemars(extend("x-group" = "Exactly Once Support", "x-importance" = "low"))]
+    pub offsets_topic: Option<String>,
+    /// Groups of topics that are created with settings of their own, the first whose `topic.creation.<group>.include` matches
+    /// the topic. What no group takes is created as `topic.creation.default.*` says.
+    #[serde(rename = "topic.creation.groups", default)]
+    #[schemars(extend("x-group" = "Topic Creation", "x-importance" = "low"))]
+    pub topic_groups: Vec<String>,
 }
 
 impl Config for SourceSettings {
@@ -90,42 +79,57 @@ impl Config for SourceSettings {
         (
             "topic.creation.",
             "",
-            "A setting of topics that are created. Not available yet: the broker's defaults apply.",
+            "Of a group of topics: include and exclude (regular expressions, separated by commas), replication.factor, \
+             partitions, or any setting of a topic by its own name.",
         ),
         ("producer.override.", "", "A setting of the Kafka producer, by its Java name."),
-        ("consumer.override.", "", "A setting of the Kafka consumer that reads stored positions, by its Java name."),
+        (
+            "consumer.override.",
+            "",
+            "A setting of the Kafka consumer that reads stored positions of a source that runs exactly once or has an \
+             offsets.storage.topic, by its Java name.",
+        ),
         ("admin.override.", "", "A setting of the Kafka admin client, by its Java name."),
     ];
     const IGNORED: &'static [(&'static str, &'static str)] = &[
         ("config.action.reload", "secrets are resolved when a task starts"),
         ("tasks.max.enforce", "a connector never gets more tasks than tasks.max"),
-        ("offsets.storage.topic", "positions are kept in the tenant's topic"),
     ];
 
     fn check(&self, flat: &Flat) -> Vec<Problem> {
         let mut problems = problems(flat, &[ClientKind::Consumer, ClientKind::Producer, ClientKind::Admin]);
-        if flat.get("exactly.once.support").is_some_and(|wish| wish.eq_ignore_ascii_case("required")) {
+        if let Err(found) = TopicCreation::parse(&self.topic_groups, flat) {
+            problems.extend(found);
+        }
+        if self.offsets_topic.as_ref().is_some_and(|topic| topic.trim().is_empty()) {
             problems.push(Problem::new(
-                "exactly.once.support",
-                "exactly-once sources are not available yet; remove the key or set it to \"requested\"",
+                "offsets.storage.topic",
+                "must be the name of a topic; remove it to use the tenant's",
             ));
         }
         problems
     }
 }
 
-fn one() -> i32 {
-    1
+impl SourceSettings {
+    /// After this time a transaction ends, with `transaction.boundary=interval`.
+    #[must_use]
+    pub fn boundary_interval(&self) -> Duration {
+        let own = self.boundary_interval_ms.and_then(|ms| u64::try_from(ms).ok());
+        own.map_or_else(|| self.common.commit_interval(), Duration::from_millis)
+    }
 }
 
-fn yes() -> bool {
-    true
-}
-
-fn five_seconds() -> i64 {
-    5000
-}
-
-fn a_minute() -> i64 {
-    60_000
+/// What is wished of a source, from its own key and the tenant's.
+#[must_use]
+pub fn exactly_once_support(flat: &Flat, tenant_settings: &Flat) -> Option<ExactlyOnceSupport> {
+    let own = flat.get("exactly.once.support").map(|text| text.trim().to_ascii_lowercase());
+    match own.as_deref() {
+        Some("required") => Some(ExactlyOnceSupport::Required),
+        Some("requested") => Some(ExactlyOnceSupport::Requested),
+        _ => {
+            let tenants = tenant_settings.get("exactly.once.source.support");
+            tenants.filter(|text| text.trim().eq_ignore_ascii_case("enabled")).map(|_| ExactlyOnceSupport::Requested)
+        }
+    }
 }

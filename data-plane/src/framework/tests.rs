@@ -21,10 +21,10 @@ fn a_plain_sink_is_accepted_with_connects_defaults() {
     )
     .unwrap();
     assert_eq!(settings.topics, ["a", "b"]);
-    assert_eq!((settings.tasks_max, settings.lanes), (1, 4));
-    assert_eq!(settings.tolerance, Tolerance::None);
-    assert_eq!((settings.retry_timeout_ms, settings.retry_delay_max_ms), (0, 60_000));
-    assert_eq!(settings.dead_letter_replication, 3);
+    assert_eq!((settings.common.tasks_max, settings.lanes), (1, 4));
+    assert_eq!(settings.common.tolerance, Tolerance::None);
+    assert_eq!((settings.common.retry_timeout_ms, settings.common.retry_delay_max_ms), (0, 60_000));
+    assert_eq!(settings.common.dead_letter_replication, 3);
     let definition = definition(ConnectorKind::Sink);
     assert_eq!(definition.key("errors.tolerance").unwrap().allowed, ["none", "all", "data"]);
     assert!(definition.knows("consumer.override.auto.offset.reset"));
@@ -68,6 +68,9 @@ fn each_mistake_is_named_with_its_key() {
             "consumer.override.interceptor.classes",
             "loads code",
         ),
+        (&[("topics", "a"), ("millrace.versions", "newest")], "millrace.versions", "none of none, offset"),
+        (&[("topics", "a,b"), ("millrace.versions", "offset")], "millrace.versions", "one topic"),
+        (&[("topics.regex", "a.*"), ("millrace.versions", "offset")], "millrace.versions", "one topic"),
         (&[("topics", "a"), ("producer.override.linger.ms", "soon")], "producer.override.linger.ms", "Invalid value"),
     ] {
         let findings = sink(pairs);

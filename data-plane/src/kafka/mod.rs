@@ -8,4 +8,4 @@ mod topics;
 
 pub use client::{ClientKind, ClientSettings};
 pub use producers::{Producers, SharedProducer};
-pub use topics::{TopicOutcome, ensure_topic};
+pub use topics::{Quiet, TopicOutcome, appeared, ensure_topic, max_batch_bytes, partitions};

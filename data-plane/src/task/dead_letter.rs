@@ -1,35 +1,74 @@
-//! What happens to records that can never be converted or written: fail, skip, or keep them in a topic. A dead letter is
-//! acknowledged by Kafka before its record counts as done.
+//! What happens to records that can never be converted, transformed or written: fail, skip, or keep them in a topic. A dead
+//! letter is acknowledged by Kafka before its record counts as done. Sinks and sources alike.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::try_join_all;
-use millrace_sdk::{Error, Result, TopicPartition};
+use millrace_sdk::{Error, ErrorKind, Result, TopicPartition};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::FutureRecord;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
 use super::batch::RawRecord;
 use super::failure::{Failure, Stage};
-use crate::framework::{SinkSettings, Tolerance};
+use crate::framework::{CommonSettings, NewTopicSettings, Tolerance};
 use crate::kafka::{ClientKind, ClientSettings, Producers, SharedProducer, TopicOutcome, ensure_topic};
 use crate::metrics::TaskMetrics;
 use crate::model::TaskSpec;
 
+/// A full queue and an absent broker are waited for; only a refusal comes back.
+const PATIENCE: Duration = Duration::from_secs(24 * 3600);
+
 /// A record that is given up.
 pub(super) struct DeadLetter<'a> {
-    pub(super) origin: &'a TopicPartition,
-    pub(super) record: &'a RawRecord,
+    /// What statuses and logs call it
+    pub(super) coordinates: String,
+    /// Where it is from; the topic it was to go to for a record of a source
+    pub(super) topic: &'a str,
+    /// None for a record of a source
+    pub(super) partition: Option<i32>,
+    /// None for a record of a source
+    pub(super) offset: Option<i64>,
+    pub(super) key: Option<&'a [u8]>,
+    pub(super) value: Option<&'a [u8]>,
+    pub(super) timestamp_ms: Option<i64>,
+    pub(super) headers: OwnedHeaders,
     pub(super) stage: Stage,
     /// The Java class name of what failed, or ours
     pub(super) class: &'a str,
     pub(super) error: Error,
+    /// How often it was tried
+    pub(super) attempts: u32,
 }
 
-impl DeadLetter<'_> {
-    fn coordinates(&self) -> String {
-        format!("{}@{}", self.origin, self.record.offset)
+impl<'a> DeadLetter<'a> {
+    /// The letter of a sink's record.
+    pub(super) fn of_sink(
+        origin: &'a TopicPartition,
+        record: &'a RawRecord,
+        stage: Stage,
+        class: &'a str,
+        error: Error,
+    ) -> Self {
+        let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
+        for (name, value) in &record.headers {
+            headers = headers.insert(Header { key: name, value: value.as_deref() });
+        }
+        Self {
+            coordinates: format!("{origin}@{}", record.offset),
+            topic: &origin.topic,
+            partition: Some(origin.partition),
+            offset: Some(record.offset),
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            timestamp_ms: record.timestamp_ms,
+            headers,
+            stage,
+            class,
+            error,
+            attempts: 1,
+        }
     }
 }
 
@@ -53,7 +92,7 @@ impl DeadLetters {
     /// Makes the producer and sees to it that the topic exists, when there is to be one.
     pub(super) async fn open(
         spec: &Arc<TaskSpec>,
-        settings: &SinkSettings,
+        settings: &CommonSettings,
         producers: &Producers,
         metrics: &Arc<TaskMetrics>,
     ) -> Result<Self> {
@@ -66,10 +105,15 @@ impl DeadLetters {
             None
         } else {
             let admin = ClientSettings::build(ClientKind::Admin, &spec.tenant_settings, &spec.config)?;
-            let outcome =
-                ensure_topic(&admin, name, 1, settings.dead_letter_replication, &[]).await.map_err(|error| {
-                    Error::new(error.kind(), format!("errors.deadletterqueue.topic.name: {}", error.chain()))
-                })?;
+            let new = NewTopicSettings {
+                prefix: "errors.deadletterqueue.topic.".to_owned(),
+                partitions: 1,
+                replication: settings.dead_letter_replication,
+                ..NewTopicSettings::of_broker()
+            };
+            let outcome = ensure_topic(&admin, name, &new).await.map_err(|error| {
+                Error::new(error.kind(), format!("errors.deadletterqueue.topic.name: {}", error.chain()))
+            })?;
             if outcome == TopicOutcome::Created {
                 tracing::info!(task = %spec.id, topic = name, "dead letter topic created");
             }
@@ -96,110 +140,128 @@ impl DeadLetters {
         error.tolerance().unwrap_or_else(|| self.tolerates())
     }
 
-    /// Gives records up, or says that the task must fail at the first of them. Cancel-safe: a record whose letter is sent
-    /// twice is in the topic twice.
+    /// Whether there is more to do with a record than to count it, so that its bytes are worth keeping.
+    pub(super) fn wants_records(&self) -> bool {
+        self.topic.is_some() || (self.log && self.log_records)
+    }
+
+    /// Gives records up, or says that the task must fail at the first of them. What is no fault of the record is never
+    /// tolerated. Cancel-safe: a record whose letter is sent twice is in the topic twice.
     pub(super) async fn give_up(&self, letters: Vec<DeadLetter<'_>>) -> Result<(), Failure> {
-        let mut letters = letters;
-        if let Some(first) = letters.iter().position(|letter| !self.passes_over(&letter.error)) {
-            return Err(self.refuse(letters.swap_remove(first)));
+        let fatal = letters
+            .iter()
+            .position(|letter| !self.passes_over(&letter.error) || letter.error.kind() != ErrorKind::BadRecord);
+        if let Some(fatal) = fatal {
+            return letters.into_iter().nth(fatal).map_or(Ok(()), |letter| Err(self.refuse(letter)));
         }
         for letter in &letters {
             self.record(letter);
         }
-        let Some(topic) = &self.topic else { return Ok(()) };
-        let count = letters.len() as u64;
-        try_join_all(letters.iter().map(|letter| self.send(topic, letter))).await?;
-        self.metrics.dead_letters(count);
+        if let Some(topic) = &self.topic {
+            try_join_all(letters.iter().map(|letter| self.send(topic, letter))).await?;
+        }
+        self.metrics.skipped(letters.len() as u64);
         Ok(())
     }
 
-    /// The failure of a task that tolerates nothing.
+    /// The failure of a task that does not tolerate the record.
     pub(super) fn refuse(&self, letter: DeadLetter<'_>) -> Failure {
         self.record(&letter);
-        Failure::at(letter.stage, letter.coordinates(), letter.error)
+        Failure::at(letter.stage, letter.coordinates, letter.error)
     }
 
     fn record(&self, letter: &DeadLetter<'_>) {
         self.metrics.errors(letter.stage.name(), letter.error.kind().name(), 1);
         if self.log {
             self.log(letter);
+            self.metrics.logged();
         }
     }
 
     fn log(&self, letter: &DeadLetter<'_>) {
-        let record = letter.coordinates();
-        let (stage, error) = (letter.stage.name(), letter.error.chain());
+        let (record, stage, kind) = (&letter.coordinates, letter.stage.name(), letter.error.kind().name());
+        let (task, error) = (&self.spec.id, letter.error.chain());
         if self.log_records {
-            let text = |payload: &Option<bytes::Bytes>| {
-                payload.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-            };
-            let (key, value) = (text(&letter.record.key), text(&letter.record.value));
-            tracing::error!(task = %self.spec.id, record, stage, error, ?key, ?value, "record failed");
+            let text = |payload: Option<&[u8]>| payload.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+            let (key, value) = (text(letter.key), text(letter.value));
+            tracing::error!(%task, record, stage, kind, error, ?key, ?value, headers = ?letter.headers, "record failed");
         } else {
-            tracing::error!(task = %self.spec.id, record, stage, error, "record failed");
+            tracing::error!(%task, record, stage, kind, error, "record failed");
         }
     }
 
     async fn send(&self, topic: &Topic, letter: &DeadLetter<'_>) -> Result<(), Failure> {
-        let raw = letter.record;
-        let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(&topic.name).headers(self.headers_of(letter));
-        if let Some(key) = &raw.key {
+        let headers = self.headers_of(letter);
+        let mut sent = self.produce(topic, letter, letter.value, headers.clone()).await;
+        if let (Err(Code::MessageSizeTooLarge), Some(value)) = (&sent, letter.value) {
+            // Better a letter that says what is missing than a task that fails at a record which is to be passed over.
+            let size = value.len().to_string();
+            let headers = headers.insert(Header { key: "__millrace.errors.value.omitted", value: Some(&size) });
+            tracing::warn!(task = %self.spec.id, record = letter.coordinates, size, topic = topic.name,
+                "the value is too large for the dead letter topic and is left out; raise its max.message.bytes");
+            sent = self.produce(topic, letter, None, headers).await;
+        }
+        self.metrics.dead_letter(sent.is_ok());
+        let Err(code) = sent else { return Ok(()) };
+        let message = format!("cannot produce a dead letter to the topic {}: {code}", topic.name);
+        let error = match code {
+            Code::TopicAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::MessageSizeTooLarge
+            | Code::InvalidRecord
+            | Code::UnknownTopicOrPartition => Error::bad_config(message),
+            _ => Error::transient(message),
+        };
+        Err(Failure::at(Stage::DeadLetter, letter.coordinates.clone(), error))
+    }
+
+    async fn produce(
+        &self,
+        topic: &Topic,
+        letter: &DeadLetter<'_>,
+        value: Option<&[u8]>,
+        headers: OwnedHeaders,
+    ) -> Result<(), Code> {
+        let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(&topic.name).headers(headers);
+        if let Some(key) = letter.key {
             record = record.key(key);
         }
-        if let Some(value) = &raw.value {
+        if let Some(value) = value {
             record = record.payload(value);
         }
-        if let Some(timestamp) = raw.timestamp_ms {
+        if let Some(timestamp) = letter.timestamp_ms {
             record = record.timestamp(timestamp);
         }
-        // A full queue and an absent broker are waited for; only a refusal comes back.
-        match topic.producer.send(record, rdkafka::util::Timeout::After(Duration::from_secs(24 * 3600))).await {
-            Ok(_) => Ok(()),
-            Err((error, _)) => {
-                let message = format!("cannot produce a dead letter to the topic {}", topic.name);
-                let error = match error.rdkafka_error_code() {
-                    Some(
-                        Code::TopicAuthorizationFailed
-                        | Code::ClusterAuthorizationFailed
-                        | Code::MessageSizeTooLarge
-                        | Code::InvalidRecord
-                        | Code::UnknownTopicOrPartition,
-                    ) => Error::bad_config(message).because(error),
-                    _ => Error::transient(message).because(error),
-                };
-                Err(Failure::at(Stage::DeadLetter, letter.coordinates(), error))
-            }
-        }
+        let sent = topic.producer.send(record, rdkafka::util::Timeout::After(PATIENCE)).await;
+        sent.map(drop).map_err(|(error, _)| error.rdkafka_error_code().unwrap_or(Code::Unknown))
     }
 
     /// The record's own headers, and the cause.
     fn headers_of(&self, letter: &DeadLetter<'_>) -> OwnedHeaders {
-        let mut headers = OwnedHeaders::new();
-        for (name, value) in &letter.record.headers {
-            headers = headers.insert(Header { key: name, value: value.as_deref() });
-        }
+        let mut headers = letter.headers.clone();
         if !self.headers {
             return headers;
         }
-        let message = letter.error.to_string();
         let kind = letter.error.kind().name();
         let cause = letter.error.class().map_or_else(|| format!("millrace.{kind}"), str::to_owned);
         let own = [
-            ("__connect.errors.topic", letter.origin.topic.to_string()),
-            ("__connect.errors.partition", letter.origin.partition.to_string()),
-            ("__connect.errors.offset", letter.record.offset.to_string()),
-            ("__connect.errors.connector.name", self.spec.id.connector.clone()),
-            ("__connect.errors.task.id", self.spec.id.index.to_string()),
-            ("__connect.errors.stage", letter.stage.connect_name().to_owned()),
-            ("__connect.errors.class.name", letter.class.to_owned()),
-            ("__connect.errors.exception.class.name", cause),
-            ("__connect.errors.exception.message", message),
-            ("__connect.errors.exception.stacktrace", letter.error.chain()),
-            ("__millrace.errors.kind", kind.to_owned()),
-            ("__millrace.errors.tenant", self.spec.id.tenant.clone()),
-            ("__millrace.errors.version", env!("CARGO_PKG_VERSION").to_owned()),
+            ("__connect.errors.topic", Some(letter.topic.to_owned())),
+            ("__connect.errors.partition", letter.partition.map(|partition| partition.to_string())),
+            ("__connect.errors.offset", letter.offset.map(|offset| offset.to_string())),
+            ("__connect.errors.connector.name", Some(self.spec.id.connector.clone())),
+            ("__connect.errors.task.id", Some(self.spec.id.index.to_string())),
+            ("__connect.errors.stage", Some(letter.stage.connect_name().to_owned())),
+            ("__connect.errors.class.name", Some(letter.class.to_owned())),
+            ("__connect.errors.exception.class.name", Some(cause)),
+            ("__connect.errors.exception.message", Some(letter.error.to_string())),
+            ("__connect.errors.exception.stacktrace", Some(letter.error.chain())),
+            ("__millrace.errors.kind", Some(letter.error.kind().name().to_owned())),
+            ("__millrace.errors.attempt", Some(letter.attempts.to_string())),
+            ("__millrace.errors.tenant", Some(self.spec.id.tenant.clone())),
+            ("__millrace.errors.record", letter.offset.is_none().then(|| letter.coordinates.clone())),
+            ("__millrace.errors.version", Some(env!("CARGO_PKG_VERSION").to_owned())),
         ];
-        for (key, value) in &own {
+        for (key, value) in own.iter().filter_map(|(key, value)| Some((key, value.as_ref()?))) {
             headers = headers.insert(Header { key, value: Some(value) });
         }
         headers

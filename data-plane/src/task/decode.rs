@@ -125,7 +125,7 @@ impl Decoded {
 /// The dead letter of a record that cannot be decoded or transformed.
 pub(super) fn letter(raw: &RawBatch, record: Undecodable) -> DeadLetter<'_> {
     let Undecodable { index, stage, class, error } = record;
-    DeadLetter { origin: &raw.origin, record: &raw.records[index], stage, class, error }
+    DeadLetter::of_sink(&raw.origin, &raw.records[index], stage, class, error)
 }
 
 /// A record's headers with their decoded values, which are taken from `values`; the first that could not be decoded is named.

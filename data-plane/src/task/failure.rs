@@ -25,8 +25,14 @@ pub enum Stage {
     Commit,
     /// Reading from the store
     Poll,
-    /// Converting a record of a source
+    /// Asking what must be known before a record of a source can be converted
     Encode,
+    /// Converting the key of a record of a source
+    EncodeKey,
+    /// Converting its value
+    EncodeValue,
+    /// Converting a header of it
+    EncodeHeader,
     /// Producing to Kafka
     Produce,
 }
@@ -44,7 +50,7 @@ impl Stage {
             Self::DeadLetter => "dead letter",
             Self::Commit => "commit",
             Self::Poll => "poll",
-            Self::Encode => "encode",
+            Self::Encode | Self::EncodeKey | Self::EncodeValue | Self::EncodeHeader => "encode",
             Self::Produce => "produce",
         }
     }
@@ -53,9 +59,9 @@ impl Stage {
     #[must_use]
     pub fn connect_name(self) -> &'static str {
         match self {
-            Self::DecodeKey => "KEY_CONVERTER",
-            Self::DecodeHeader => "HEADER_CONVERTER",
-            Self::DecodeValue | Self::Encode => "VALUE_CONVERTER",
+            Self::DecodeKey | Self::EncodeKey => "KEY_CONVERTER",
+            Self::DecodeHeader | Self::EncodeHeader => "HEADER_CONVERTER",
+            Self::DecodeValue | Self::Encode | Self::EncodeValue => "VALUE_CONVERTER",
             Self::Start | Self::Fetch | Self::Commit => "KAFKA_CONSUME",
             Self::Produce | Self::DeadLetter => "KAFKA_PRODUCE",
             Self::Transform => "TRANSFORMATION",
@@ -102,6 +108,9 @@ impl Failure {
             (Some(at), Stage::DecodeKey) => format!("cannot decode the key of record {at}: "),
             (Some(at), Stage::DecodeValue) => format!("cannot decode the value of record {at}: "),
             (Some(at), Stage::DecodeHeader) => format!("cannot decode a header of record {at}: "),
+            (Some(at), Stage::EncodeKey) => format!("cannot encode the key of a record {at}: "),
+            (Some(at), Stage::EncodeValue) => format!("cannot encode the value of a record {at}: "),
+            (Some(at), Stage::EncodeHeader) => format!("cannot encode a header of a record {at}: "),
             (Some(at), Stage::Transform) => format!("cannot transform the record {at}: "),
             (Some(at), stage) => format!("failed at record {at} (stage {}): ", stage.name()),
             (None, stage) => format!("failed (stage {}): ", stage.name()),
@@ -119,7 +128,15 @@ impl Failure {
 
     fn remedy(&self) -> Option<&'static str> {
         match (self.error.kind(), self.stage) {
-            (ErrorKind::BadRecord, Stage::DecodeKey | Stage::DecodeValue | Stage::DecodeHeader) => Some(
+            (
+                ErrorKind::BadRecord,
+                Stage::DecodeKey
+                | Stage::DecodeValue
+                | Stage::DecodeHeader
+                | Stage::EncodeKey
+                | Stage::EncodeValue
+                | Stage::EncodeHeader,
+            ) => Some(
                 "Choose the converter that fits the data (key.converter, value.converter, header.converter), or set errors.tolerance=all, with \
                  errors.deadletterqueue.topic.name to keep such records; a restart of the task tries the record again",
             ),

@@ -2,26 +2,25 @@
 //! `["connector",{partition}]`, the value `{offset}`, a tombstone means "forgotten". A connector that moves over from Kafka
 //! Connect with its offsets topic goes on where it was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
 use millrace_sdk::{Error, Flat, Position, Positions, Result};
-use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::producer::FutureRecord;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode as Code;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use crate::framework;
+use crate::framework::{self, NewTopicSettings};
 use crate::kafka::client::creation_error;
-use crate::kafka::{ClientKind, ClientSettings, Producers, SharedProducer, ensure_topic};
+use crate::kafka::{self, ClientKind, ClientSettings, Quiet, SharedProducer, ensure_topic};
 use crate::model::TaskSpec;
 
 /// Partitions of a new topic, as in Kafka Connect.
@@ -34,13 +33,40 @@ const READ_PATIENCE: Duration = Duration::from_secs(30);
 /// How long new positions may wait for their acknowledgement.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
 
+/// The owner of the keys that say which set of tasks may write, see [`SetRecord`]. No connector of a user has this name.
+const SETS: &str = "millrace.tasks";
+/// How long the transactions that were open when reading began are waited for: longer than Kafka lets one be open.
+const SETTLE_LIMIT: Duration = Duration::from_secs(90);
+
 /// The positions of one connector.
 pub struct OffsetsTopic {
     topic: String,
     connector: String,
-    producer: SharedProducer,
+    /// How it is read
+    consumer: ClientSettings,
+    partitions: Vec<i32>,
     /// The exact keys that are in the topic, by source partition: another spelling of the same JSON would be another key
     keys: BTreeMap<String, Vec<u8>>,
+}
+
+/// The set of tasks that runs exactly once, stored once the tasks of the set before it are fenced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetRecord {
+    /// The set's revision, never used twice for a connector's name
+    pub set: i64,
+    /// How many tasks it has
+    pub tasks: u32,
+}
+
+/// What the topic holds of a connector.
+#[derive(Debug, Default)]
+pub struct Stored {
+    /// Its positions
+    pub positions: Positions,
+    /// The set of tasks that runs exactly once, if any
+    pub set: Option<SetRecord>,
+    /// Whether that was stored before the reading of the positions began
+    pub set_is_settled: bool,
 }
 
 /// The key of a source partition.
@@ -58,60 +84,101 @@ pub fn parse_key(key: &[u8]) -> Option<(String, Map<String, Json>)> {
     serde_json::from_slice(key).ok()
 }
 
+/// The key of a connector's [`SetRecord`].
+fn set_key(connector: &str) -> Result<Vec<u8>> {
+    let mut partition = Map::new();
+    partition.insert("connector".to_owned(), Json::String(connector.to_owned()));
+    key_of(SETS, &partition)
+}
+
 impl OffsetsTopic {
-    /// Sees to it that the topic exists, and reads it to its end.
+    /// The connector's own topic, if it has one, or the tenant's. It exists afterwards. `overrides` are the connector's keys
+    /// where its own client settings count.
     ///
     /// # Errors
     /// `Transient` when Kafka does not answer, `BadConfig` when it refuses.
-    pub async fn open(spec: &TaskSpec, producers: &Producers) -> Result<(Self, Positions)> {
+    pub async fn open(spec: &TaskSpec, own: Option<&str>, overrides: &Flat) -> Result<Self> {
         let tenant = &spec.tenant_settings;
-        let topic = framework::offsets_topic(&spec.id.tenant, tenant);
-        // As in Kafka Connect the worker's own clients keep the offsets: a connector's overrides do not reach them.
-        let none = Flat::new();
-        let consumer = ClientSettings::build(ClientKind::Consumer, tenant, &none)?
+        let topic = own.map_or_else(|| framework::offsets_topic(&spec.id.tenant, tenant), str::to_owned);
+        let consumer = ClientSettings::build(ClientKind::Consumer, tenant, overrides)?
             .with("group.id", format!("millrace-offsets-{}", uuid::Uuid::new_v4()))
             .with("isolation.level", "read_committed")
             .with("enable.partition.eof", "true");
-        let producer = producers.producer(&ClientSettings::build(ClientKind::Producer, tenant, &none)?)?;
-        let stop = Arc::new(StopOnDrop(AtomicBool::new(false)));
-        let existing = partitions(&consumer, &topic).await?;
-        if existing.is_none() {
-            create(&topic, tenant).await?;
-        }
-        let partitions = match existing {
+        let partitions = match kafka::partitions(&consumer, &topic).await? {
             Some(partitions) => partitions,
-            None => appeared(&consumer, &topic).await?,
+            None => {
+                create(&topic, tenant, overrides).await?;
+                kafka::appeared(&consumer, &topic).await?
+            }
         };
+        Ok(Self { topic, connector: spec.id.connector.clone(), consumer, partitions, keys: BTreeMap::new() })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.topic
+    }
+
+    /// Reads the topic to its end. `settled` waits for the transactions that are open now, whosoever they are: what they
+    /// hide may be this connector's.
+    ///
+    /// # Errors
+    /// `Transient` when Kafka does not answer, `BadConfig` when it refuses.
+    pub async fn read(&mut self, settled: bool) -> Result<Stored> {
+        let stop = Arc::new(StopOnDrop(AtomicBool::new(false)));
         let guard = Guard(Arc::clone(&stop));
-        let (name, connector) = (topic.clone(), spec.id.connector.clone());
-        let read = tokio::task::spawn_blocking(move || read(&consumer, &name, partitions, &connector, &stop.0));
+        let reader = Reader {
+            settings: self.consumer.clone(),
+            topic: self.topic.clone(),
+            partitions: self.partitions.clone(),
+            connector: self.connector.clone(),
+        };
+        let read = tokio::task::spawn_blocking(move || reader.read(settled, &stop.0));
         let entries =
             read.await.map_err(|error| Error::internal("reading the offsets topic ended").because(error))??;
         drop(guard);
-        let mut keys = BTreeMap::new();
         let mut positions = Vec::new();
-        for (canonical, (key, position)) in entries {
-            keys.insert(canonical, key);
+        for (canonical, (key, position)) in entries.positions {
+            self.keys.insert(canonical, key);
             positions.push(position);
         }
-        Ok((Self { topic, connector: spec.id.connector.clone(), producer, keys }, Positions(positions)))
+        let (set, set_is_settled) = entries.set.map_or((None, false), |(set, settled)| (Some(set), settled));
+        Ok(Stored { positions: Positions(positions), set, set_is_settled })
+    }
+
+    /// Positions as records of the topic: key and value.
+    ///
+    /// # Errors
+    /// `Internal` when they cannot be written as JSON.
+    pub fn records(&self, positions: &[Position]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        let record = |position: &Position| {
+            let key = match self.keys.get(&canonical(&position.partition)) {
+                Some(key) => key.clone(),
+                None => key_of(&self.connector, &position.partition)?,
+            };
+            Ok((key, json(&position.offset)?))
+        };
+        positions.iter().map(record).collect()
+    }
+
+    /// The record of a set.
+    ///
+    /// # Errors
+    /// `Internal` when it cannot be written as JSON.
+    pub fn set_record(&self, set: SetRecord) -> Result<(Vec<u8>, Vec<u8>)> {
+        Ok((set_key(&self.connector)?, json(&set)?))
     }
 
     /// Stores positions; `Ok` when Kafka has acknowledged all of them.
     ///
     /// # Errors
     /// `Transient` when it has not in time, `BadConfig` when it refuses.
-    pub async fn store(&self, positions: &[Position]) -> Result<()> {
-        let sends = positions.iter().map(|position| async move {
-            let canonical = canonical(&position.partition);
-            let key = match self.keys.get(&canonical) {
-                Some(key) => key.clone(),
-                None => key_of(&self.connector, &position.partition)?,
-            };
-            let value = serde_json::to_vec(&position.offset)
-                .map_err(|error| Error::internal("cannot write a source offset as JSON").because(error))?;
-            let record = FutureRecord::to(&self.topic).key(&key).payload(&value);
-            let sent = self.producer.send(record, WRITE_LIMIT).await;
+    pub async fn store(&self, producer: &SharedProducer, positions: &[Position]) -> Result<()> {
+        let records = self.records(positions)?;
+        let sends = records.iter().map(|(key, value)| async move {
+            let record = FutureRecord::to(&self.topic).key(key).payload(value);
+            let sent = producer.send(record, WRITE_LIMIT).await;
             sent.map(drop).map_err(|(error, _)| self.refused(error))
         });
         match tokio::time::timeout(WRITE_LIMIT, try_join_all(sends)).await {
@@ -152,111 +219,119 @@ fn canonical(partition: &Map<String, Json>) -> String {
     serde_json::to_string(&sorted).unwrap_or_default()
 }
 
-async fn create(topic: &str, tenant: &Flat) -> Result<()> {
+async fn create(topic: &str, tenant: &Flat, overrides: &Flat) -> Result<()> {
     let number = |key: &str, default: i32| match tenant.get(key) {
         None => Ok(default),
         Some(text) => text.trim().parse().map_err(|_| Error::bad_config(format!("{key} is no number: {text}"))),
     };
     let partitions = number("offset.storage.partitions", PARTITIONS)?;
     let replication = number("offset.storage.replication.factor", REPLICATION)?;
-    let admin = ClientSettings::build(ClientKind::Admin, tenant, &Flat::new())?;
-    let outcome = ensure_topic(&admin, topic, partitions, replication, &[("cleanup.policy", "compact")]).await?;
+    let admin = ClientSettings::build(ClientKind::Admin, tenant, overrides)?;
+    let settings = BTreeMap::from([("cleanup.policy".to_owned(), "compact".to_owned())]);
+    let new = NewTopicSettings { prefix: "offset.storage.".to_owned(), partitions, replication, settings };
+    let outcome = ensure_topic(&admin, topic, &new).await?;
     tracing::info!(topic, ?outcome, "offsets topic");
     Ok(())
 }
 
-/// The topic's partitions; None when there is no such topic.
-async fn partitions(settings: &ClientSettings, topic: &str) -> Result<Option<Vec<i32>>> {
-    let (settings, topic) = (settings.clone(), topic.to_owned());
-    let look = move || -> Result<Option<Vec<i32>>> {
-        let consumer: BaseConsumer<Quiet> =
-            settings.config().create_with_context(Quiet).map_err(|error| creation_error("a Kafka consumer", error))?;
-        let metadata = consumer.fetch_metadata(Some(&topic), METADATA_LIMIT).map_err(|error| {
-            Error::transient(format!("cannot look for the offsets topic {topic}: Kafka does not answer")).because(error)
-        })?;
-        let partitions = metadata.topics().first().filter(|found| found.error().is_none());
-        let partitions = partitions.map(|found| found.partitions().iter().map(|one| one.id()).collect::<Vec<_>>());
-        Ok(partitions.filter(|partitions| !partitions.is_empty()))
-    };
-    tokio::task::spawn_blocking(look)
-        .await
-        .map_err(|error| Error::internal("looking for the offsets topic ended").because(error))?
+/// What was read.
+#[derive(Default)]
+struct Entries {
+    positions: BTreeMap<String, (Vec<u8>, Position)>,
+    /// With whether it was there when reading began
+    set: Option<(SetRecord, bool)>,
 }
 
-/// The partitions of a topic that was just created: the brokers hear of it one by one.
-async fn appeared(settings: &ClientSettings, topic: &str) -> Result<Vec<i32>> {
-    let until = Instant::now() + METADATA_LIMIT;
-    loop {
-        if let Some(partitions) = partitions(settings, topic).await? {
-            return Ok(partitions);
-        }
-        if Instant::now() >= until {
-            return Err(Error::transient(format!("the offsets topic {topic} was created but does not appear")));
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-/// What librdkafka says comes back from the calls, and the end of a partition is no error here.
-struct Quiet;
-
-impl ClientContext for Quiet {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        tracing::debug!(?level, facility, message, "librdkafka");
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "librdkafka");
-    }
-}
-
-impl ConsumerContext for Quiet {}
-
-type Entries = BTreeMap<String, (Vec<u8>, Position)>;
-
-/// Reads every partition to its end; keeps what belongs to the connector. Blocking.
-fn read(
-    settings: &ClientSettings,
-    topic: &str,
+/// Reads the topic. Blocking.
+struct Reader {
+    settings: ClientSettings,
+    topic: String,
     partitions: Vec<i32>,
-    connector: &str,
-    stop: &AtomicBool,
-) -> Result<Entries> {
-    let consumer: BaseConsumer<Quiet> =
-        settings.config().create_with_context(Quiet).map_err(|error| creation_error("a Kafka consumer", error))?;
-    let failed = |error: KafkaError| Error::transient(format!("cannot read the offsets topic {topic}")).because(error);
-    let mut list = TopicPartitionList::new();
-    for partition in &partitions {
-        list.add_partition_offset(topic, *partition, Offset::Beginning).map_err(failed)?;
+    connector: String,
+}
+
+impl Reader {
+    /// Reads every partition to its end; keeps what belongs to the connector.
+    fn read(&self, settled: bool, stop: &AtomicBool) -> Result<Entries> {
+        let ends = if settled { self.settle(stop)? } else { BTreeMap::new() };
+        let consumer = consumer(&self.settings)?;
+        let mut list = TopicPartitionList::new();
+        for partition in &self.partitions {
+            list.add_partition_offset(&self.topic, *partition, Offset::Beginning).map_err(|e| self.failed(e))?;
+        }
+        consumer.assign(&list).map_err(|error| self.failed(error))?;
+        let mut open: BTreeSet<i32> = self.partitions.iter().copied().collect();
+        let mut entries = Entries::default();
+        let mut heard = Instant::now();
+        while !open.is_empty() && !stop.load(Ordering::Relaxed) {
+            match consumer.poll(Duration::from_millis(100)) {
+                None if heard.elapsed() > READ_PATIENCE => {
+                    return Err(Error::transient(format!(
+                        "the offsets topic {} could not be read to its end: nothing came for {} s",
+                        self.topic,
+                        READ_PATIENCE.as_secs()
+                    )));
+                }
+                None => continue,
+                Some(Ok(message)) => {
+                    let known = ends.get(&message.partition()).is_some_and(|end| message.offset() < *end);
+                    take(&mut entries, &self.connector, message.key(), message.payload(), known);
+                }
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    open.remove(&partition);
+                }
+                Some(Err(error)) if is_fatal(&error) => {
+                    let message = format!("not allowed to read the offsets topic {}", self.topic);
+                    return Err(Error::bad_config(message).because(error));
+                }
+                Some(Err(error)) => {
+                    tracing::debug!(topic = self.topic, %error, "reading offsets");
+                    continue;
+                }
+            }
+            heard = Instant::now();
+        }
+        Ok(entries)
     }
-    consumer.assign(&list).map_err(failed)?;
-    let mut open: std::collections::BTreeSet<i32> = partitions.into_iter().collect();
-    let mut entries = Entries::new();
-    let mut heard = Instant::now();
-    while !open.is_empty() && !stop.load(Ordering::Relaxed) {
-        match consumer.poll(Duration::from_millis(100)) {
-            None if heard.elapsed() > READ_PATIENCE => {
-                return Err(Error::transient(format!(
-                    "the offsets topic {topic} could not be read to its end: nothing came for {} s",
-                    READ_PATIENCE.as_secs()
-                )));
-            }
-            None => continue,
-            Some(Ok(message)) => take(&mut entries, connector, message.key(), message.payload()),
-            Some(Err(KafkaError::PartitionEOF(partition))) => {
-                open.remove(&partition);
-            }
-            Some(Err(error)) if is_fatal(&error) => {
-                return Err(Error::bad_config(format!("not allowed to read the offsets topic {topic}")).because(error));
-            }
-            Some(Err(error)) => {
-                tracing::debug!(topic, %error, "reading offsets");
-                continue;
+
+    /// Waits until all that is in the topic now can be read: committed or aborted. Answers where that ends.
+    fn settle(&self, stop: &AtomicBool) -> Result<BTreeMap<i32, i64>> {
+        let all = consumer(&self.settings.clone().with("isolation.level", "read_uncommitted"))?;
+        let committed = consumer(&self.settings)?;
+        let end = |consumer: &BaseConsumer<Quiet>, partition: i32| {
+            let watermarks = consumer.fetch_watermarks(&self.topic, partition, METADATA_LIMIT);
+            watermarks.map(|(_, high)| high).map_err(|error| self.failed(error))
+        };
+        let mut ends = BTreeMap::new();
+        for partition in &self.partitions {
+            ends.insert(*partition, end(&all, *partition)?);
+        }
+        let began = Instant::now();
+        for (partition, target) in &ends {
+            while end(&committed, *partition)? < *target && !stop.load(Ordering::Relaxed) {
+                if began.elapsed() > SETTLE_LIMIT {
+                    return Err(Error::transient(format!(
+                        "a transaction stays open in partition {partition} of the offsets topic {}",
+                        self.topic
+                    )));
+                }
+                std::thread::sleep(Duration::from_millis(50));
             }
         }
-        heard = Instant::now();
+        Ok(ends)
     }
-    Ok(entries)
+
+    fn failed(&self, error: KafkaError) -> Error {
+        Error::transient(format!("cannot read the offsets topic {}", self.topic)).because(error)
+    }
+}
+
+fn consumer(settings: &ClientSettings) -> Result<BaseConsumer<Quiet>> {
+    settings.config().create_with_context(Quiet).map_err(|error| creation_error("a Kafka consumer", error))
+}
+
+fn json(value: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|error| Error::internal("cannot write a source offset as JSON").because(error))
 }
 
 fn is_fatal(error: &KafkaError) -> bool {
@@ -266,16 +341,23 @@ fn is_fatal(error: &KafkaError) -> bool {
     )
 }
 
-fn take(entries: &mut Entries, connector: &str, key: Option<&[u8]>, value: Option<&[u8]>) {
+/// `known` is whether the record was there when reading began.
+fn take(entries: &mut Entries, connector: &str, key: Option<&[u8]>, value: Option<&[u8]>, known: bool) {
     let Some(key) = key else { return };
-    let Some((_, partition)) = parse_key(key).filter(|(owner, _)| owner == connector) else { return };
+    let Some((owner, partition)) = parse_key(key) else { return };
+    if owner == SETS && partition.get("connector").and_then(Json::as_str) == Some(connector) {
+        entries.set = value.and_then(|value| serde_json::from_slice(value).ok()).map(|set| (set, known));
+    }
+    if owner != connector {
+        return;
+    }
     let canonical = canonical(&partition);
     match value.map(serde_json::from_slice::<Option<Map<String, Json>>>) {
         Some(Ok(Some(offset))) => {
-            entries.insert(canonical, (key.to_vec(), Position { partition, offset }));
+            entries.positions.insert(canonical, (key.to_vec(), Position { partition, offset }));
         }
         None | Some(Ok(None)) => {
-            entries.remove(&canonical);
+            entries.positions.remove(&canonical);
         }
         Some(Err(error)) => tracing::warn!(connector, %error, "ignoring a stored position that is no JSON object"),
     }
@@ -300,9 +382,9 @@ mod tests {
         let partition = object(json!({ "filename": "/data/ä in.txt" }));
         assert_eq!(key_of("my file", &partition).unwrap(), CONNECT_KEY);
         assert_eq!(serde_json::to_vec(&object(json!({ "position": 4_i64 }))).unwrap(), CONNECT_VALUE);
-        let mut entries = Entries::new();
-        take(&mut entries, "my file", Some(CONNECT_KEY), Some(CONNECT_VALUE));
-        let (key, position) = entries.into_values().next().unwrap();
+        let mut entries = Entries::default();
+        take(&mut entries, "my file", Some(CONNECT_KEY), Some(CONNECT_VALUE), false);
+        let (key, position) = entries.positions.into_values().next().unwrap();
         assert_eq!((key.as_slice(), &position.partition), (CONNECT_KEY, &partition));
         assert_eq!(position.offset["position"], 4);
         assert_eq!(parse_key(b"\"connector\""), None);
@@ -311,24 +393,36 @@ mod tests {
 
     #[test]
     fn the_newest_position_counts_and_a_tombstone_forgets() {
-        let mut entries = Entries::new();
+        let mut entries = Entries::default();
         let key = |name: &str| key_of("c", &object(json!({ "p": name }))).unwrap();
-        take(&mut entries, "c", Some(&key("a")), Some(b"{\"n\":1}"));
-        take(&mut entries, "c", Some(&key("a")), Some(b"{\"n\":2}"));
-        take(&mut entries, "c", Some(&key("b")), Some(b"{\"n\":1}"));
-        take(&mut entries, "c", Some(&key("b")), None);
-        take(&mut entries, "c", Some(b"[\"other\",{\"p\":\"x\"}]"), Some(b"{\"n\":9}"));
-        take(&mut entries, "c", Some(&key("d")), Some(b"oops"));
-        take(&mut entries, "c", None, Some(b"{}"));
-        let left: Vec<_> = entries.into_values().map(|(_, position)| position.offset).collect();
+        take(&mut entries, "c", Some(&key("a")), Some(b"{\"n\":1}"), false);
+        take(&mut entries, "c", Some(&key("a")), Some(b"{\"n\":2}"), false);
+        take(&mut entries, "c", Some(&key("b")), Some(b"{\"n\":1}"), false);
+        take(&mut entries, "c", Some(&key("b")), None, false);
+        take(&mut entries, "c", Some(b"[\"other\",{\"p\":\"x\"}]"), Some(b"{\"n\":9}"), false);
+        take(&mut entries, "c", Some(&key("d")), Some(b"oops"), false);
+        take(&mut entries, "c", None, Some(b"{}"), false);
+        let left: Vec<_> = entries.positions.into_values().map(|(_, position)| position.offset).collect();
         assert_eq!(left, [object(json!({ "n": 2 }))]);
     }
 
     #[test]
     fn another_spelling_of_a_partition_is_the_same_partition() {
-        let mut entries = Entries::new();
-        take(&mut entries, "c", Some(b"[\"c\",{\"b\":1,\"a\":2}]"), Some(b"{\"n\":1}"));
-        take(&mut entries, "c", Some(b"[\"c\", {\"a\": 2, \"b\": 1}]"), Some(b"{\"n\":2}"));
-        assert_eq!(entries.len(), 1);
+        let mut entries = Entries::default();
+        take(&mut entries, "c", Some(b"[\"c\",{\"b\":1,\"a\":2}]"), Some(b"{\"n\":1}"), false);
+        take(&mut entries, "c", Some(b"[\"c\", {\"a\": 2, \"b\": 1}]"), Some(b"{\"n\":2}"), false);
+        assert_eq!(entries.positions.len(), 1);
+    }
+
+    #[test]
+    fn the_set_of_tasks_is_told_from_positions() {
+        let mut entries = Entries::default();
+        let key = set_key("c").unwrap();
+        assert_eq!(String::from_utf8(key.clone()).unwrap(), r#"["millrace.tasks",{"connector":"c"}]"#);
+        let value = json(&SetRecord { set: 7, tasks: 3 }).unwrap();
+        take(&mut entries, "c", Some(&key), Some(&value), true);
+        take(&mut entries, "c", Some(&set_key("other").unwrap()), Some(b"{\"set\":9,\"tasks\":1}"), true);
+        assert_eq!(entries.set, Some((SetRecord { set: 7, tasks: 3 }, true)));
+        assert!(entries.positions.is_empty());
     }
 }

@@ -8,7 +8,6 @@ mod partitions;
 mod running;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use millrace_sdk::config::definition;
 use millrace_sdk::{Error, Result, TaskContext, TopicPartition};
@@ -69,10 +68,10 @@ async fn open(life: &Life) -> Result<Running> {
         generation: spec.generation,
         topics: settings.topics.clone(),
         config: Arc::new(config),
-        ..TaskContext::default()
+        versions: settings.versions(),
     };
     let flat = Arc::clone(&context.config);
-    let dead_letters = DeadLetters::open(spec, &settings, &life.environment.producers, &life.metrics).await?;
+    let dead_letters = DeadLetters::open(spec, &settings.common, &life.environment.producers, &life.metrics).await?;
     let dead_letters = Arc::new(dead_letters);
     let task = plugin.open(&flat, context).await?;
     let limits = limits(&settings);
@@ -86,7 +85,9 @@ async fn open(life: &Life) -> Result<Running> {
         dead_letters,
         metrics: Arc::clone(&life.metrics),
         reporter: Arc::clone(&life.reporter),
-        retry_limit: Duration::from_millis(u64::try_from(settings.retry_delay_max_ms).unwrap_or(1)),
+        retry_limit: settings.common.retry_delay_max(),
+        retry_timeout: settings.common.retry_timeout(),
+        superseded: std::sync::Mutex::default(),
     });
     Ok(Running {
         life: life.clone(),
@@ -101,7 +102,7 @@ async fn open(life: &Life) -> Result<Running> {
         waiting: std::collections::HashMap::new(),
         jobs: JoinSet::new(),
         revocations: Vec::new(),
-        commit_interval: Duration::from_millis(u64::try_from(settings.commit_interval_ms).unwrap_or(5000)),
+        commit_interval: settings.common.commit_interval(),
         commit_sent: None,
         ending: None,
         failure: None,

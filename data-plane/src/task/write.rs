@@ -1,10 +1,10 @@
 //! Writes one chunk until every record of it is durable or given up, in order per key, for as long as it takes.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use millrace_sdk::{Batch, Error, ErrorKind, SinkTask, WriteReport};
+use millrace_sdk::{Batch, Error, ErrorKind, SinkTask, TopicPartition, WriteReport};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -21,6 +21,9 @@ const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LAST_DELAY: Duration = Duration::from_secs(10);
 /// A write that fails for longer is worth a remark in the status.
 const REMARK_AFTER: Duration = Duration::from_secs(5);
+
+/// So many superseded writes of a partition in a row are worth a remark; a restart repeats a few.
+const SUPERSEDED_REMARK: u64 = 1000;
 
 /// A part of a batch on its way into the store.
 pub(super) struct Chunk {
@@ -49,6 +52,10 @@ pub(super) struct Writer {
     pub(super) metrics: Arc<TaskMetrics>,
     pub(super) reporter: Arc<Reporter>,
     pub(super) retry_limit: Duration,
+    /// After this long the task ends with what it waits for, to start anew; None for as long as it takes
+    pub(super) retry_timeout: Option<Duration>,
+    /// Writes in a row that were superseded, by partition
+    pub(super) superseded: Mutex<HashMap<TopicPartition, u64>>,
 }
 
 /// What one answer of the store means for the chunk.
@@ -67,6 +74,7 @@ impl Writer {
     pub(super) async fn write(&self, chunk: &Chunk, cancel: &CancellationToken) -> Outcome {
         let mut backoff = Backoff::new(FIRST_DELAY, LAST_DELAY.min(self.retry_limit));
         let mut failing_since: Option<Instant> = None;
+        let mut attempts = 0;
         // Pieces in order: records of one key may be in several of them, so the next waits for the one before.
         let mut pieces: VecDeque<Vec<usize>> = VecDeque::from([(0..chunk.batch.records.len()).collect()]);
         while let Some(piece) = pieces.pop_front() {
@@ -74,6 +82,7 @@ impl Writer {
                 return Outcome::Cancelled;
             }
             let answer = self.attempt(chunk, &piece).await;
+            attempts += 1;
             let made_progress = matches!(&answer, Ok(report) if report.failures.len() < piece.len());
             let verdict = match answer {
                 Ok(report) => judge(report, &piece, chunk),
@@ -102,7 +111,7 @@ impl Writer {
             if made_progress {
                 backoff.reset();
             }
-            if let Err(outcome) = self.give_up(chunk, verdict.bad, cancel).await {
+            if let Err(outcome) = self.give_up(chunk, verdict.bad, attempts, cancel).await {
                 return outcome;
             }
             if verdict.again.is_empty() {
@@ -111,9 +120,12 @@ impl Writer {
                 }
                 continue;
             }
-            pieces.push_front(verdict.again);
             let since = *failing_since.get_or_insert_with(Instant::now);
-            self.metrics.sink_retry();
+            if self.retry_timeout.is_some_and(|limit| since.elapsed() >= limit) {
+                return Outcome::Failed(tired(chunk, &verdict.again, verdict.cause, since));
+            }
+            pieces.push_front(verdict.again);
+            self.metrics.retry();
             self.remark(since, verdict.cause.as_deref());
             tokio::select! {
                 () = cancel.cancelled() => return Outcome::Cancelled,
@@ -148,6 +160,7 @@ impl Writer {
         self.metrics.sink_write(batch.records.len(), written, started.elapsed());
         if let Ok(report) = &answer {
             self.metrics.sink_superseded(report.superseded);
+            self.superseded(batch, report);
         }
         if let Err(error) = &answer {
             self.metrics.errors(Stage::Write.name(), error.kind().name(), batch.records.len() as u64);
@@ -155,10 +168,31 @@ impl Writer {
         answer
     }
 
+    /// A partition of which all writes are superseded is worth a remark: its topic was made anew, or somebody else writes.
+    fn superseded(&self, batch: &Batch, report: &WriteReport) {
+        let whole = report.superseded > 0 && report.superseded as usize >= batch.records.len();
+        let mut rows = self.superseded.lock().unwrap_or_else(PoisonError::into_inner);
+        if whole {
+            let row = rows.entry(batch.origin.clone()).or_default();
+            *row += report.superseded;
+            if *row >= SUPERSEDED_REMARK {
+                let text = format!(
+                    "all writes of {} are superseded, {row} in a row: the store holds newer versions. If the topic was created \
+                     anew or is read again on purpose, raise millrace.versions.epoch",
+                    batch.origin
+                );
+                self.reporter.remark("versions", Some(text));
+            }
+        } else if !rows.is_empty() && rows.remove(&batch.origin).is_some() && rows.is_empty() {
+            self.reporter.remark("versions", None);
+        }
+    }
+
     async fn give_up(
         &self,
         chunk: &Chunk,
         bad: Vec<(usize, Error)>,
+        attempts: u32,
         cancel: &CancellationToken,
     ) -> Result<(), Outcome> {
         if bad.is_empty() {
@@ -167,7 +201,8 @@ impl Writer {
         let letters = bad.into_iter().filter_map(|(index, error)| {
             let offset = chunk.batch.records[index].offset;
             let record = chunk.raw.record(offset)?;
-            Some(DeadLetter { origin: &chunk.raw.origin, record, stage: Stage::Write, class: &self.class, error })
+            let letter = DeadLetter::of_sink(&chunk.raw.origin, record, Stage::Write, &self.class, error);
+            Some(DeadLetter { attempts, ..letter })
         });
         let letters = letters.collect();
         tokio::select! {
@@ -211,6 +246,14 @@ fn judge(report: WriteReport, piece: &[usize], chunk: &Chunk) -> Result<Verdict,
     // Records of other pieces have their own turn: those before are done, those after come later.
     again.retain(|index| piece.binary_search(index).is_ok());
     Ok(Verdict { again, wished, bad, cause })
+}
+
+/// `errors.retry.timeout` is over: the task starts anew, and the records are tried again.
+fn tired(chunk: &Chunk, again: &[usize], cause: Option<String>, since: Instant) -> Failure {
+    let cause = cause.unwrap_or_else(|| "the store did not accept all records".to_owned());
+    let seconds = since.elapsed().as_secs();
+    let message = format!("{cause} (tried again for {seconds} s, errors.retry.timeout)");
+    Failure::at(Stage::Write, range(chunk, again), Error::transient(message))
 }
 
 /// The records of a piece, for an error about all of them.

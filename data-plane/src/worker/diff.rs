@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use millrace_sdk::ConnectorKind;
-
 use crate::model::{Assignment, TaskId, TaskSpec};
 
 /// What runs here of a task.
@@ -32,14 +30,14 @@ pub(crate) enum Action {
     SetPaused(TaskId, bool),
 }
 
-/// Whether a task has something of its own that keeps a second copy of it away (a sink's group membership); without, it
-/// may run only while the lease holds.
-pub(crate) fn needs_lease(spec: &TaskSpec) -> bool {
-    spec.kind == ConnectorKind::Source
-}
-
-/// The steps from `here` to `assignment`. `live` is whether the lease holds.
-pub(crate) fn diff(here: &BTreeMap<TaskId, Here<'_>>, assignment: &Assignment, live: bool) -> Vec<Action> {
+/// The steps from `here` to `assignment`. `live` is whether the lease holds; `needs_lease`, whether a task may run only while
+/// it does.
+pub(crate) fn diff(
+    here: &BTreeMap<TaskId, Here<'_>>,
+    assignment: &Assignment,
+    live: bool,
+    needs_lease: impl Fn(&TaskSpec) -> bool,
+) -> Vec<Action> {
     let wanted = |id: &TaskId| assignment.tasks.get(id).filter(|spec| live || !needs_lease(spec));
     let mut actions = Vec::new();
     for (id, here) in here {
@@ -68,10 +66,15 @@ fn same_life(running: &TaskSpec, assigned: &TaskSpec) -> bool {
 mod tests {
     use super::*;
     use crate::worker::testing::{source_spec, spec};
+    use millrace_sdk::ConnectorKind;
 
     fn assignment(specs: &[Arc<TaskSpec>]) -> Assignment {
         let tasks = specs.iter().map(|spec| (spec.id.clone(), Arc::clone(spec))).collect();
         Assignment { epoch: 1, revision: 1, tasks }
+    }
+
+    fn diff(here: &BTreeMap<TaskId, Here<'_>>, assignment: &Assignment, live: bool) -> Vec<Action> {
+        super::diff(here, assignment, live, |spec| spec.kind == ConnectorKind::Source)
     }
 
     fn running(specs: &[Arc<TaskSpec>]) -> BTreeMap<TaskId, Here<'_>> {

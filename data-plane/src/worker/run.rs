@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt;
+use millrace_sdk::ConnectorKind;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
-use super::diff::{Action, Here, diff, needs_lease};
+use super::diff::{Action, Here, diff};
 use crate::lease::LeaseState;
 use crate::metrics::Metrics;
 use crate::model::{Assignment, TaskId, TaskSpec, TaskState, TaskStatus};
@@ -25,6 +26,11 @@ const LEASE_STOP_LIMIT: Duration = Duration::from_millis(1000);
 /// Starts tasks; the real one is [`crate::task`], tests have their own.
 pub(crate) trait Launch: Send {
     fn launch(&self, spec: Arc<TaskSpec>) -> Arc<dyn Launched>;
+    /// Whether it may run only while the lease holds: it has nothing of its own that keeps a second copy of it away, as the
+    /// group membership of a sink and the transactional id of a source that runs exactly once do.
+    fn needs_lease(&self, spec: &TaskSpec) -> bool {
+        spec.kind == ConnectorKind::Source
+    }
 }
 
 /// A started task. Dropped, it ends at once.
@@ -100,7 +106,7 @@ impl Loop {
                 (id.clone(), here)
             })
             .collect();
-        let actions = diff(&here, &assignment, live);
+        let actions = diff(&here, &assignment, live, |spec| self.hands.launch.needs_lease(spec));
         drop(here);
         for action in actions {
             self.act(action, &assignment);
@@ -148,7 +154,8 @@ impl Loop {
                 let Some(task) = slot.task.take() else { return };
                 tracing::info!(task = %id, generation = slot.spec.generation, "stopping task");
                 // Nobody else has the task while it is still ours and the lease holds.
-                let hurried = !self.live && needs_lease(&slot.spec) && assignment.tasks.contains_key(&id);
+                let hurried =
+                    !self.live && self.hands.launch.needs_lease(&slot.spec) && assignment.tasks.contains_key(&id);
                 self.stops.spawn(async move {
                     let limit = if hurried { LEASE_STOP_LIMIT } else { Duration::MAX };
                     let stop = AssertUnwindSafe(task.stop()).catch_unwind();
@@ -179,7 +186,7 @@ impl Loop {
         let Some(slot) = self.slots.remove(id) else { return };
         let assigned = self.hands.assignment.borrow().tasks.get(id).cloned();
         let same = assigned.is_some_and(|spec| spec.generation == slot.spec.generation);
-        if same && !self.live && needs_lease(&slot.spec) {
+        if same && !self.live && self.hands.launch.needs_lease(&slot.spec) {
             self.hands.board.update(suspended(&slot.spec));
         } else {
             self.hands.board.stopped(id, slot.spec.generation, Instant::now());

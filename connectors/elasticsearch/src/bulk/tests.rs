@@ -25,8 +25,13 @@ fn one(key: &str, value: Option<&str>) -> Batch {
 }
 
 fn lines(config: &SinkConfig, batch: &Batch) -> Result<Option<String>> {
+    versioned_lines(config, "", batch)
+}
+
+fn versioned_lines(config: &SinkConfig, rule: &str, batch: &Batch) -> Result<Option<String>> {
+    let versions = &Versions { rule: VersionRule::parse(rule).unwrap(), epoch: 100 };
     let mut out = Vec::new();
-    let operation = encode(&mut out, config, (0, "idx"), batch, 0)?;
+    let operation = encode(&mut out, (config, versions), (0, "idx"), batch, 0)?;
     assert_eq!(operation.is_none(), out.is_empty());
     Ok(operation.map(|_| String::from_utf8(out).unwrap()))
 }
@@ -47,11 +52,6 @@ fn each_setting_has_its_lines() {
             "{\"index\":{\"_index\":\"idx\",\"_id\":\"t+3+42\"}}\n{}\n".to_owned(),
         ),
         (
-            &[("millrace.versions", "none")],
-            one("k", Some("{}")),
-            "{\"index\":{\"_index\":\"idx\",\"_id\":\"k\"}}\n{}\n".to_owned(),
-        ),
-        (
             &[("write.method", "upsert")],
             one("k", Some("{}")),
             "{\"update\":{\"_index\":\"idx\",\"_id\":\"k\",\"retry_on_conflict\":5}}\n{\"doc_as_upsert\":true,\"doc\":{}}\n".to_owned(),
@@ -64,6 +64,30 @@ fn each_setting_has_its_lines() {
     ] {
         assert_eq!(lines(&config(more), &batch).unwrap().unwrap(), expected, "{more:?}");
     }
+}
+
+#[test]
+fn the_rule_of_versions_is_the_peers_or_the_users() {
+    let mut batch = one("k", Some("{\"v\":7}"));
+    batch.records[0].timestamp_ms = Some(1000);
+    for (rule, expected) in [
+        ("", ",\"version\":42,\"version_type\":\"external\""),
+        ("none", ""),
+        ("offset", ",\"version\":142,\"version_type\":\"external\""),
+        ("timestamp", ",\"version\":1000,\"version_type\":\"external_gte\""),
+        ("field:v", ",\"version\":7,\"version_type\":\"external_gte\""),
+    ] {
+        let lines = versioned_lines(&config(&[]), rule, &batch).unwrap().unwrap();
+        assert_eq!(
+            lines.lines().next().unwrap(),
+            format!("{{\"index\":{{\"_index\":\"idx\",\"_id\":\"k\"{expected}}}}}")
+        );
+    }
+    assert!(versioned_lines(&config(&[]), "header:v", &batch).is_err());
+    for more in [("key.ignore", "true"), ("write.method", "upsert"), ("external.version.header", "v")] {
+        assert!(config(&[more]).refuses_versions().is_err(), "{more:?}");
+    }
+    assert!(config(&[]).refuses_versions().is_ok());
 }
 
 #[test]
@@ -102,7 +126,7 @@ fn a_header_may_hold_the_version() {
 
 #[test]
 fn requests_are_cut_by_records_and_bytes() {
-    let operation = Operation { record: 0, index: 0, id: String::new(), whole: true, versioned: true, lines: 0..100 };
+    let operation = Operation { record: 0, index: 0, id: String::new(), whole: true, version: Some(1), lines: 0..100 };
     let all = vec![&operation; 10];
     assert_eq!(chunk_end(&all, 0, &config(&[("batch.size", "4")])), 4);
     assert_eq!(chunk_end(&all, 8, &config(&[("batch.size", "4")])), 10);
@@ -113,7 +137,7 @@ fn requests_are_cut_by_records_and_bytes() {
 
 #[test]
 fn an_answer_to_something_else_is_no_answer() {
-    let operation = Operation { record: 0, index: 0, id: String::new(), whole: true, versioned: true, lines: 0..1 };
+    let operation = Operation { record: 0, index: 0, id: String::new(), whole: true, version: Some(1), lines: 0..1 };
     let reply: Reply = serde_json::from_str(r#"{"errors":false}"#).unwrap();
     assert!(reply.outcomes(&[&operation]).unwrap().is_empty());
     let reply: Reply = serde_json::from_str(r#"{"errors":true,"items":[]}"#).unwrap();

@@ -22,7 +22,7 @@ fn defaults_are_the_peers() {
     assert_eq!((config.batch_size, config.bulk_size_bytes), (2000, 5_242_880));
     assert!(!config.key_ignore && !config.schema_ignore && !config.drop_invalid && !config.compression);
     assert_eq!((config.on_null, config.on_malformed), (OnNull::Fail, OnMalformed::Fail));
-    assert_eq!((config.write_method, config.versions), (WriteMethod::Insert, Versions::Offset));
+    assert_eq!(config.write_method, WriteMethod::Insert);
     let def = definition::<SinkConfig>();
     assert_eq!(def.key("behavior.on.null.values").unwrap().default.as_deref(), Some("fail"));
     assert_eq!(def.key("write.method").unwrap().allowed, ["insert", "upsert"]);
@@ -74,7 +74,6 @@ fn each_mistake_is_named_with_its_key() {
         ("compact.map.entries", "false", "not available yet"),
         ("elastic.security.protocol", "SSL", "not available yet"),
         ("proxy.host", "proxy", "not available yet"),
-        ("millrace.versions", "timestamp", "one of"),
     ] {
         let found = parsed(&[(key, value)]).unwrap_err();
         assert_eq!(found.len(), 1, "{key}={value}: {found:?}");

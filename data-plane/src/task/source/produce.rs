@@ -1,28 +1,33 @@
 //! From a source's batch to records in the producer's queue, and what became of them.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use millrace_sdk::{Datum, Error, ErrorKind, Position, Result, SourceBatch, SourceRecord};
+use millrace_sdk::{Datum, Error, ErrorKind, Position, Result, SourceBatch, SourceFailure, SourceRecord};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::future_producer::DeliveryFuture;
 use rdkafka::producer::{FutureRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode as Code;
 
+use super::lost::{Lost, LostRecord, letters};
+use super::topics::Topics;
 use crate::convert::{Converter, Role, converter};
-use crate::framework::{SourceSettings, Tolerance};
-use crate::kafka::{ClientKind, ClientSettings, SharedProducer, ensure_topic};
+use crate::framework::SourceSettings;
+use crate::kafka::{ClientSettings, SharedProducer};
+use crate::task::dead_letter::DeadLetters;
 use crate::task::{Backoff, Failure, Life, Stage};
 use crate::transform::{self, Chain};
 
 /// Until a full queue is looked at again.
 const QUEUE_PAUSE: Duration = Duration::from_millis(10);
-const METADATA_LIMIT: Duration = Duration::from_secs(10);
+/// librdkafka's default of `batch.size`.
+const BATCH_BYTES: usize = 1_000_000;
+/// What failed, in dead letters, when no converter or transform did.
+const PRODUCER: &str = "org.apache.kafka.clients.producer.KafkaProducer";
 
 /// A batch in flight; ends when Kafka has answered for all of its records.
 pub(super) type InFlight = Pin<Box<dyn Future<Output = Delivered> + Send>>;
@@ -39,7 +44,7 @@ pub(super) struct Delivered {
     pub(super) records: usize,
     pub(super) bytes: usize,
     pub(super) acknowledged: u64,
-    pub(super) failures: Vec<Failure>,
+    pub(super) lost: Vec<Lost>,
     pub(super) positions: Vec<Position>,
 }
 
@@ -51,99 +56,176 @@ pub(super) struct Output {
     header: Box<dyn Converter>,
     /// None without transforms
     transforms: Option<Chain>,
+    /// Makes the producers
+    client: ClientSettings,
     producer: SharedProducer,
-    tolerance: Tolerance,
-    log: bool,
-    /// Topics that exist
-    topics: BTreeSet<String>,
+    /// A broker refuses a batch as a whole when it is larger than its topic takes, so the producer's batches must not be
+    batch_bytes: usize,
+    /// The least that a topic takes, as far as that is less
+    least_bytes: Option<usize>,
+    /// Producers with smaller batches, by topic; none in transactions, which have one producer
+    narrow: BTreeMap<String, SharedProducer>,
+    transactional: bool,
+    letters: DeadLetters,
+    topics: Topics,
+    retry_timeout: Option<Duration>,
+    retry_delay_max: Duration,
 }
 
-/// A record as bytes.
-struct Encoded {
-    record: SourceRecord,
-    key: Option<Bytes>,
-    value: Option<Bytes>,
+/// A record as bytes; cloning it copies none.
+#[derive(Clone)]
+pub(super) struct Encoded {
+    pub(super) topic: String,
+    pub(super) partition: Option<i32>,
+    pub(super) timestamp_ms: Option<i64>,
+    pub(super) key: Option<Bytes>,
+    pub(super) value: Option<Bytes>,
     /// None without headers
-    headers: Option<OwnedHeaders>,
+    pub(super) headers: Option<OwnedHeaders>,
+}
+
+impl Encoded {
+    pub(super) fn bytes(&self) -> usize {
+        self.key.as_ref().map_or(0, Bytes::len) + self.value.as_ref().map_or(0, Bytes::len)
+    }
 }
 
 impl Output {
-    pub(super) fn open(life: &Life, settings: &SourceSettings) -> Result<Self> {
+    /// `transactional` is the producer of a task that runs exactly once.
+    pub(super) async fn open(
+        life: &Life,
+        settings: &SourceSettings,
+        client: &ClientSettings,
+        transactional: Option<SharedProducer>,
+    ) -> Result<Self> {
         let spec = &life.spec;
-        let client = ClientSettings::build(ClientKind::Producer, &spec.tenant_settings, &spec.config)?;
+        let producers = &life.environment.producers;
+        let is_transactional = transactional.is_some();
+        let producer = transactional.map_or_else(|| producers.producer(client), Ok)?;
         Ok(Self {
+            client: client.clone(),
+            batch_bytes: client.property("batch.size").and_then(|text| text.parse().ok()).unwrap_or(BATCH_BYTES),
+            least_bytes: None,
+            narrow: BTreeMap::new(),
+            transactional: is_transactional,
             life: life.clone(),
             key: converter(Role::Key, &spec.config, &spec.tenant_settings)?,
             value: converter(Role::Value, &spec.config, &spec.tenant_settings)?,
             header: converter(Role::Header, &spec.config, &spec.tenant_settings)?,
             transforms: transform::chain(&spec.config)?,
-            producer: life.environment.producers.producer(&client)?,
-            tolerance: settings.tolerance,
-            log: settings.log_errors,
-            topics: BTreeSet::new(),
+            producer,
+            letters: DeadLetters::open(spec, &settings.common, producers, &life.metrics).await?,
+            topics: Topics::new(spec, settings)?,
+            retry_timeout: settings.common.retry_timeout(),
+            retry_delay_max: settings.common.retry_delay_max(),
         })
     }
 
-    /// Transforms and encodes a batch and hands it to the producer; waits while the producer's queue is full.
-    pub(super) async fn send(&mut self, batch: SourceBatch) -> Result<Sent, Failure> {
-        let records = self.transform(batch.records)?;
+    /// Transforms and encodes records; those for which that fails are given up. Their topics exist afterwards.
+    pub(super) async fn encode(
+        &mut self,
+        records: Vec<SourceRecord>,
+        failures: Vec<SourceFailure>,
+    ) -> Result<Vec<Encoded>, Failure> {
+        let class = &self.life.spec.class;
+        let mut lost: Vec<Lost> = failures.into_iter().map(|failure| Lost::of_connector(failure, class)).collect();
+        let records = self.transform(records, &mut lost);
         self.prepare(&records).await?;
-        let encoded = self.encode(records)?;
-        let mut deliveries: Vec<(String, DeliveryFuture)> = Vec::with_capacity(encoded.len());
-        let mut bytes = 0;
-        let mut failures = Vec::new();
-        for one in encoded {
-            if !self.topics.contains(&one.record.topic) {
-                self.see_topic(&one.record.topic).await.map_err(|error| Failure::new(Stage::Produce, error))?;
-                self.topics.insert(one.record.topic.clone());
-            }
-            bytes += one.key.as_ref().map_or(0, Bytes::len) + one.value.as_ref().map_or(0, Bytes::len);
-            match self.enqueue(&one).await {
-                Ok(delivery) => deliveries.push((one.record.topic, delivery)),
-                Err(failure) => failures.push(failure),
-            }
+        let encoded = self.convert(records, &mut lost);
+        self.give_up(lost).await?;
+        for one in encoded.chunk_by(|a, b| a.topic == b.topic).filter_map(|of_topic| of_topic.first()) {
+            self.see(&one.topic).await.map_err(|error| Failure::new(Stage::Produce, error))?;
         }
-        let (records, positions) = (deliveries.len(), batch.positions);
-        let in_flight = async move {
-            let mut acknowledged = 0;
-            for (topic, delivery) in deliveries {
-                match delivery.await {
-                    Ok(Ok(_)) => acknowledged += 1,
-                    Ok(Err((error, _))) => failures.push(refused(&topic, error)),
-                    Err(_) => failures.push(refused(&topic, KafkaError::Canceled)),
-                }
-            }
-            Delivered { records, bytes, acknowledged, failures, positions }
-        };
-        Ok(Sent { records, bytes, in_flight: Box::pin(in_flight) })
+        Ok(encoded)
     }
 
-    /// Passes a record over, or fails the task with it, as `errors.tolerance` says.
-    pub(super) fn tolerate(&self, failure: Failure) -> Result<(), Failure> {
-        self.life.metrics.errors(failure.stage.name(), failure.kind().name(), 1);
-        let bad_record = failure.kind() == millrace_sdk::ErrorKind::BadRecord;
-        if !bad_record || self.tolerance == Tolerance::None {
-            return Err(failure);
-        }
-        if self.log {
-            tracing::error!(task = %self.life.spec.id, error = failure.trace(), "record skipped");
+    async fn see(&mut self, topic: &str) -> Result<()> {
+        let limit = self.topics.see(topic).await?;
+        let Some(limit) = limit.filter(|limit| *limit < self.batch_bytes) else { return Ok(()) };
+        if self.transactional {
+            self.least_bytes = Some(self.least_bytes.map_or(limit, |least| least.min(limit)));
+        } else if !self.narrow.contains_key(topic) {
+            let client = self.client.clone().with("batch.size", limit.to_string());
+            self.narrow.insert(topic.to_owned(), self.life.environment.producers.producer(&client)?);
         }
         Ok(())
     }
 
-    fn transform(&mut self, records: Vec<SourceRecord>) -> Result<Vec<SourceRecord>, Failure> {
-        let Some(chain) = &mut self.transforms else { return Ok(records) };
-        let outcome = chain.apply_source(records);
-        for (topic, rejected) in outcome.rejected {
-            let error = Error::bad_record(format!("{}: {}", rejected.class, rejected.error)).because(rejected.error);
-            self.tolerate(Failure::at(Stage::Transform, format!("for the topic {topic}"), error))?;
-        }
-        Ok(outcome.records)
+    /// The size of batches that all topics of a transaction take, when the producer's are larger.
+    pub(super) fn narrower(&self) -> Option<usize> {
+        self.least_bytes
     }
 
-    /// Waits until the converters know all that they need for these records, as long as it takes.
+    /// From now on, this transactional producer, whose batches have at most so many bytes.
+    pub(super) fn set_producer(&mut self, producer: SharedProducer, batch_bytes: usize) {
+        self.producer = producer;
+        self.batch_bytes = batch_bytes;
+        self.least_bytes = None;
+    }
+
+    /// Transforms and encodes a batch and hands it to the producer; waits while the producer's queue is full.
+    pub(super) async fn send(&mut self, batch: SourceBatch) -> Result<Sent, Failure> {
+        let encoded = self.encode(batch.records, batch.failures).await?;
+        let mut deliveries: Vec<(String, DeliveryFuture)> = Vec::with_capacity(encoded.len());
+        let mut bytes = 0;
+        let mut lost = Vec::new();
+        for one in encoded {
+            bytes += one.bytes();
+            match self.enqueue(&one).await {
+                Ok(delivery) => deliveries.push((one.topic, delivery)),
+                Err(error) => lost.push(unsent(one, error)),
+            }
+        }
+        let (records, positions) = (deliveries.len(), batch.positions);
+        let producer = SharedProducer::clone(&self.producer);
+        let in_flight = async move {
+            let mut acknowledged = 0;
+            for (topic, delivery) in deliveries {
+                match delivered(&producer, &topic, delivery).await {
+                    Ok(()) => acknowledged += 1,
+                    Err(one) => lost.push(one),
+                }
+            }
+            Delivered { records, bytes, acknowledged, lost, positions }
+        };
+        Ok(Sent { records, bytes, in_flight: Box::pin(in_flight) })
+    }
+
+    /// Passes records over, or fails the task with the first of them, as `errors.tolerance` says.
+    pub(super) async fn give_up(&self, lost: Vec<Lost>) -> Result<(), Failure> {
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let (records, causes): (Vec<_>, Vec<_>) =
+            lost.into_iter().map(|one| (one.record, (one.stage, one.error))).unzip();
+        self.letters.give_up(letters(&records, causes)).await
+    }
+
+    /// Whether records that Kafka refuses are passed over.
+    pub(super) fn tolerates(&self) -> bool {
+        self.letters.tolerates()
+    }
+
+    fn transform(&mut self, records: Vec<SourceRecord>, lost: &mut Vec<Lost>) -> Vec<SourceRecord> {
+        let Some(chain) = &mut self.transforms else { return records };
+        // A transform that fails leaves nothing of its record.
+        let kept = self.letters.wants_records().then(|| records.clone());
+        let outcome = chain.apply_source(records);
+        for (topic, rejected) in outcome.rejected {
+            let number = usize::try_from(rejected.offset).unwrap_or(usize::MAX);
+            let record = match kept.as_ref().and_then(|kept| kept.get(number)) {
+                Some(record) => LostRecord::of_source(record, rejected.class),
+                None => LostRecord::of_topic(&topic, rejected.class),
+            };
+            lost.push(Lost { record, stage: Stage::Transform, error: rejected.error });
+        }
+        outcome.records
+    }
+
+    /// Waits until the converters know all that they need for these records.
     async fn prepare(&self, records: &[SourceRecord]) -> Result<(), Failure> {
-        let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(15));
+        let mut backoff = Backoff::new(Duration::from_millis(250), self.retry_delay_max.min(Duration::from_secs(15)));
+        let mut failing_since = None;
         for of_topic in records.chunk_by(|a, b| a.topic == b.topic) {
             for (converter, data) in [(&self.key, keys(of_topic)), (&self.value, values(of_topic))] {
                 while let Some(preparation) = converter.prepare_encode(&of_topic[0].topic, &data) {
@@ -151,6 +233,11 @@ impl Output {
                         Ok(()) => self.life.reporter.remark("registry", None),
                         Err(error) => match error.kind() {
                             ErrorKind::Transient { retry_after } => {
+                                let since = *failing_since.get_or_insert_with(Instant::now);
+                                if self.retry_timeout.is_some_and(|limit| since.elapsed() >= limit) {
+                                    return Err(Failure::new(Stage::Encode, error));
+                                }
+                                self.life.metrics.retry();
                                 let text = format!("records wait: {}", error.chain());
                                 self.life.reporter.remark("registry", Some(text));
                                 tokio::time::sleep(backoff.delay(retry_after)).await;
@@ -164,7 +251,7 @@ impl Output {
         Ok(())
     }
 
-    fn encode(&self, records: Vec<SourceRecord>) -> Result<Vec<Encoded>, Failure> {
+    fn convert(&self, records: Vec<SourceRecord>, lost: &mut Vec<Lost>) -> Vec<Encoded> {
         let (mut keys_out, mut values_out) = (Vec::with_capacity(records.len()), Vec::with_capacity(records.len()));
         for of_topic in records.chunk_by(|a, b| a.topic == b.topic) {
             keys_out.extend(self.key.encode(&of_topic[0].topic, &keys(of_topic)));
@@ -172,15 +259,19 @@ impl Output {
         }
         let mut encoded = Vec::with_capacity(records.len());
         for ((record, key), value) in records.into_iter().zip(keys_out).zip(values_out) {
-            match (key, value, self.headers(&record)) {
-                (Ok(key), Ok(value), Ok(headers)) => encoded.push(Encoded { record, key, value, headers }),
-                (Err(error), _, _) | (_, Err(error), _) | (_, _, Err(error)) => {
-                    let at = format!("for the topic {}", record.topic);
-                    self.tolerate(Failure::at(Stage::Encode, at, error))?;
+            let (stage, class, error) = match (key, value, self.headers(&record)) {
+                (Ok(key), Ok(value), Ok(headers)) => {
+                    let SourceRecord { topic, partition, timestamp_ms, .. } = record;
+                    encoded.push(Encoded { topic, partition, timestamp_ms, key, value, headers });
+                    continue;
                 }
-            }
+                (Err(error), _, _) => (Stage::EncodeKey, self.key.class(), error),
+                (_, Err(error), _) => (Stage::EncodeValue, self.value.class(), error),
+                (_, _, Err(error)) => (Stage::EncodeHeader, self.header.class(), error),
+            };
+            lost.push(Lost { record: LostRecord::of_source(&record, class), stage, error });
         }
-        Ok(encoded)
+        encoded
     }
 
     fn headers(&self, record: &SourceRecord) -> Result<Option<OwnedHeaders>> {
@@ -198,58 +289,50 @@ impl Output {
         Ok(Some(headers))
     }
 
-    async fn enqueue(&self, one: &Encoded) -> Result<DeliveryFuture, Failure> {
+    /// Hands a record to the producer; waits while its queue is full.
+    pub(super) async fn enqueue(&self, one: &Encoded) -> Result<DeliveryFuture> {
+        let producer = self.narrow.get(&one.topic).unwrap_or(&self.producer);
         loop {
-            let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(&one.record.topic);
+            let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(&one.topic);
             if let Some(key) = &one.key {
                 record = record.key(key);
             }
             if let Some(value) = &one.value {
                 record = record.payload(value);
             }
-            if let Some(partition) = one.record.partition {
+            if let Some(partition) = one.partition {
                 record = record.partition(partition);
             }
-            if let Some(timestamp) = one.record.timestamp_ms {
+            if let Some(timestamp) = one.timestamp_ms {
                 record = record.timestamp(timestamp);
             }
             if let Some(headers) = &one.headers {
                 record = record.headers(headers.clone());
             }
-            match self.producer.send_result(record) {
+            match producer.send_result(record) {
                 Ok(delivery) => return Ok(delivery),
                 Err((error, _)) if error.rdkafka_error_code() == Some(Code::QueueFull) => {
                     tokio::time::sleep(QUEUE_PAUSE).await;
                 }
-                Err((error, _)) => return Err(refused(&one.record.topic, error)),
+                Err((error, _)) => return Err(refused(producer, &one.topic, error)),
             }
         }
     }
+}
 
-    /// A topic that does not exist is created: by the broker, where it does that by itself, else with its defaults.
-    async fn see_topic(&self, topic: &str) -> Result<()> {
-        let producer = Arc::clone(&self.producer);
-        let name = topic.to_owned();
-        let look = move || {
-            let metadata = producer.client().fetch_metadata(Some(&name), METADATA_LIMIT)?;
-            let found = metadata.topics().first();
-            Ok(found.is_some_and(|found| found.error().is_none() && !found.partitions().is_empty()))
-        };
-        let looked: Result<bool, KafkaError> = tokio::task::spawn_blocking(look)
-            .await
-            .map_err(|error| Error::internal("looking for a topic ended").because(error))?;
-        let exists = looked.map_err(|error| {
-            Error::transient(format!("cannot look for the topic {topic}: Kafka does not answer")).because(error)
-        })?;
-        if exists {
-            return Ok(());
-        }
-        let spec = &self.life.spec;
-        let admin = ClientSettings::build(ClientKind::Admin, &spec.tenant_settings, &spec.config)?;
-        let outcome = ensure_topic(&admin, topic, -1, -1, &[]).await?;
-        tracing::info!(task = %spec.id, topic, ?outcome, "topic of a source");
-        Ok(())
-    }
+/// A record that the producer did not take.
+pub(super) fn unsent(record: Encoded, error: Error) -> Lost {
+    Lost { record: LostRecord::of_encoded(record, PRODUCER), stage: Stage::Produce, error }
+}
+
+/// What Kafka says of a record.
+pub(super) async fn delivered(producer: &SharedProducer, topic: &str, delivery: DeliveryFuture) -> Result<(), Lost> {
+    let (record, error) = match delivery.await {
+        Ok(Ok(_)) => return Ok(()),
+        Ok(Err((error, message))) => (LostRecord::of_message(message, PRODUCER), error),
+        Err(_) => (LostRecord::of_topic(topic, PRODUCER), KafkaError::Canceled),
+    };
+    Err(Lost { record, stage: Stage::Produce, error: refused(producer, topic, error) })
 }
 
 fn keys(records: &[SourceRecord]) -> Vec<&Datum> {
@@ -260,9 +343,10 @@ fn values(records: &[SourceRecord]) -> Vec<&Datum> {
     records.iter().map(|record| &record.value).collect()
 }
 
-fn refused(topic: &str, error: KafkaError) -> Failure {
-    let at = format!("for the topic {topic}");
-    let error = match error.rdkafka_error_code() {
+fn refused(producer: &SharedProducer, topic: &str, error: KafkaError) -> Error {
+    // Once a producer has a fatal error every call says only that.
+    let code = producer.client().fatal_error().map(|(code, _)| code).or_else(|| error.rdkafka_error_code());
+    match code {
         Some(Code::MessageSizeTooLarge) => Error::bad_record(format!(
             "the record is larger than the topic {topic} or the producer takes: raise max.message.bytes of the topic and \
              producer.override.max.request.size"
@@ -276,7 +360,9 @@ fn refused(topic: &str, error: KafkaError) -> Failure {
         ))
         .because(error),
         Some(Code::InvalidTopic) => Error::bad_config(format!("{topic} is no valid topic name")).because(error),
+        Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch) => {
+            Error::new(ErrorKind::Fenced, "a newer life of this task writes with its transactional id").because(error)
+        }
         _ => Error::transient(format!("cannot produce to the topic {topic}")).because(error),
-    };
-    Failure::at(Stage::Produce, at, error)
+    }
 }

@@ -86,9 +86,14 @@ fn writer(store: Arc<Fickle>, tolerance: &str) -> Writer {
     let (statuses, _) = tokio::sync::mpsc::unbounded_channel();
     let reporter = Arc::new(Reporter::new(Arc::clone(&spec), statuses, Arc::clone(&metrics)));
     reporter.state(TaskState::Running);
-    let settings = millrace_sdk::config::parse(&crate::framework::definition(spec.kind), &spec.config).unwrap();
-    let dead_letters =
-        futures::executor::block_on(DeadLetters::open(&spec, &settings, &crate::kafka::Producers::default(), &metrics));
+    let settings: crate::framework::SinkSettings =
+        millrace_sdk::config::parse(&crate::framework::definition(spec.kind), &spec.config).unwrap();
+    let dead_letters = futures::executor::block_on(DeadLetters::open(
+        &spec,
+        &settings.common,
+        &crate::kafka::Producers::default(),
+        &metrics,
+    ));
     Writer {
         task: store,
         class: "c".to_owned(),
@@ -96,6 +101,8 @@ fn writer(store: Arc<Fickle>, tolerance: &str) -> Writer {
         metrics,
         reporter,
         retry_limit: Duration::from_millis(1),
+        retry_timeout: None,
+        superseded: std::sync::Mutex::default(),
     }
 }
 

@@ -2,7 +2,7 @@
 //! revocations, commits and writes do not wait for a registry.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use millrace_sdk::{ErrorKind, Result};
 
@@ -22,11 +22,17 @@ pub(in crate::task::sink) struct Queue {
     batches: VecDeque<(u64, RawBatch)>,
     preparation: Option<Preparation>,
     backoff: Backoff,
+    failing_since: Option<Instant>,
 }
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { batches: VecDeque::new(), preparation: None, backoff: Backoff::new(FIRST_DELAY, LAST_DELAY) }
+        Self {
+            batches: VecDeque::new(),
+            preparation: None,
+            backoff: Backoff::new(FIRST_DELAY, LAST_DELAY),
+            failing_since: None,
+        }
     }
 }
 
@@ -41,6 +47,14 @@ impl Queue {
                 outcome
             }
         }
+    }
+}
+
+impl Queue {
+    /// Whether what fails now has failed for the whole `errors.retry.timeout`.
+    fn is_tired(&mut self, limit: Option<Duration>) -> bool {
+        let since = *self.failing_since.get_or_insert_with(Instant::now);
+        limit.is_some_and(|limit| since.elapsed() >= limit)
     }
 }
 
@@ -61,7 +75,12 @@ impl Running {
         match outcome {
             Ok(()) => {}
             Err(error) => match error.kind() {
+                ErrorKind::Transient { .. } if self.unprepared.is_tired(self.writer.retry_timeout) => {
+                    self.failure.get_or_insert(Failure::new(Stage::DecodeValue, error));
+                    return;
+                }
                 ErrorKind::Transient { retry_after } => {
+                    self.life.metrics.retry();
                     let delay = self.unprepared.backoff.delay(retry_after);
                     self.life.reporter.remark(REMARK, Some(format!("records wait: {}", error.chain())));
                     self.unprepared.preparation = Some(Box::pin(async move {
@@ -83,6 +102,7 @@ impl Running {
                 return;
             }
             self.unprepared.backoff.reset();
+            self.unprepared.failing_since = None;
             self.life.reporter.remark(REMARK, None);
             self.on_batch(assignment, raw);
         }
