@@ -218,6 +218,11 @@ struct Answer {
 }
 
 impl Reply {
+    /// Reads an answer. Elasticsearch repeats what it refuses, cut anywhere, half characters too.
+    pub(crate) fn parse(body: &str) -> serde_json::Result<Self> {
+        serde_json::from_str(body).or_else(|_| serde_json::from_str(&without_half_characters(body)))
+    }
+
     /// What became of each operation; empty when all went well.
     ///
     /// # Errors
@@ -236,6 +241,34 @@ impl Reply {
         });
         Ok(outcomes.collect())
     }
+}
+
+/// JSON with U+FFFD for each `\uD800`…`\uDFFF` that is not part of a pair.
+fn without_half_characters(json: &str) -> String {
+    let unit = |at: usize| {
+        let escape = json.as_bytes().get(at..at + 6).filter(|escape| escape.starts_with(b"\\u"))?;
+        u32::from_str_radix(std::str::from_utf8(&escape[2..]).ok()?, 16).ok()
+    };
+    let (mut out, mut from) = (String::with_capacity(json.len()), 0);
+    while let Some(at) = json[from..].find('\\').map(|found| from + found) {
+        out.push_str(&json[from..at]);
+        let high = unit(at).is_some_and(|unit| (0xD800..0xDC00).contains(&unit));
+        let low = |at| unit(at).is_some_and(|unit| (0xDC00..0xE000).contains(&unit));
+        let length = match (high, low(at)) {
+            (true, _) if low(at + 6) => 12,
+            (true, _) | (_, true) => {
+                out.push_str("\\ufffd");
+                from = at + 6;
+                continue;
+            }
+            // Any other escape: what follows the backslash is not the beginning of one.
+            _ => 1 + json[at + 1..].chars().next().map_or(0, char::len_utf8),
+        };
+        out.push_str(&json[at..at + length]);
+        from = at + length;
+    }
+    out.push_str(&json[from..]);
+    out
 }
 
 #[cfg(test)]

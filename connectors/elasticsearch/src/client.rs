@@ -121,7 +121,7 @@ impl Client {
         if answer.status != 200 {
             return Err(answer.error(doing));
         }
-        serde_json::from_str(&answer.body)
+        Reply::parse(&answer.body)
             .map_err(|error| Error::transient(format!("{doing}: the answer is none of Elasticsearch's")).because(error))
     }
 
@@ -185,6 +185,13 @@ impl Client {
         let body = Bytes::from(asked.to_string());
         let answer = self.send(Method::Post, "_security/user/_has_privileges", &[], Some(body), doing).await?;
         let verdict: serde_json::Value = serde_json::from_str(&answer.body).unwrap_or_default();
+        if !root.is_json() && !answer.is_json() {
+            return Err(Error::bad_config(format!(
+                "{doing}: whatever connection.url leads to is no Elasticsearch; it answered {} to GET / and {} to POST \
+                 _security/user/_has_privileges, neither with JSON",
+                root.status, answer.status
+            )));
+        }
         // Without security the question itself is unknown, and everything is allowed.
         if answer.status == 200 && verdict["has_all_requested"] == false {
             return Err(Error::bad_config(format!(
@@ -198,6 +205,11 @@ impl Client {
 }
 
 impl Answer {
+    /// Every Elasticsearch and every relative of it answers in JSON, errors too.
+    fn is_json(&self) -> bool {
+        serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&self.body).is_ok()
+    }
+
     fn error(&self, doing: &str) -> Error {
         classify(self.status, self.retry_after, &self.body, doing)
     }

@@ -5,6 +5,9 @@ use std::time::Duration;
 use millrace_sdk::{Error, ErrorKind};
 use serde::Deserialize;
 
+/// Characters of a reason that are kept: Elasticsearch repeats what it refuses, and that may be all of a large record.
+const LONGEST_SENTENCE: usize = 500;
+
 /// What Elasticsearch says about an error.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(crate) struct Cause {
@@ -41,6 +44,10 @@ impl Cause {
         if let Some(cause) = self.caused_by.as_deref().filter(|cause| !self.reason.contains(&cause.reason)) {
             text.push_str(": ");
             text.push_str(&cause.reason);
+        }
+        if let Some((end, _)) = text.char_indices().nth(LONGEST_SENTENCE) {
+            text.truncate(end);
+            text.push('…');
         }
         text
     }

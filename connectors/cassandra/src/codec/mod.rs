@@ -160,7 +160,8 @@ fn text(value: &Value) -> Result<String, Mismatch> {
         Value::Bool(flag) => flag.to_string(),
         Value::Int(number) => number.to_string(),
         Value::Float(number) => number.to_string(),
-        Value::Decimal(decimal) => number::decimal_text(decimal),
+        Value::Decimal(decimal) => number::decimal_text(decimal)
+            .ok_or_else(|| "has type text, and the decimal has too many digits".to_owned())?,
         Value::Timestamp(millis) => temporal::timestamp_text(*millis),
         Value::Date(days) => temporal::date_text(*days),
         Value::Time(millis) => temporal::time_text(*millis),

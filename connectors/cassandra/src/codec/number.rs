@@ -2,6 +2,12 @@
 
 use millrace_sdk::{Decimal, Value};
 
+/// Longer texts are no numbers: reading them takes time with the square of their length.
+const MOST_DIGITS: usize = 4096;
+
+/// More zeros than this are written as an exponent.
+const MOST_ZEROS: u32 = 400;
+
 /// Why something is not an integer.
 pub(super) enum Problem {
     NoInteger,
@@ -29,6 +35,9 @@ pub(super) fn integer(value: &Value) -> Result<i64, Problem> {
         return Err(Problem::NoInteger);
     }
     let mut whole = to_i128(&unscaled).ok_or(Problem::TooLarge)?;
+    if whole == 0 {
+        return Ok(0); // else the loop would go on for as long as the exponent is
+    }
     for _ in 0..scale.unsigned_abs() {
         whole = whole.checked_mul(10).ok_or(Problem::TooLarge)?;
     }
@@ -76,7 +85,7 @@ pub(super) fn parse(text: &str) -> Option<(Vec<u8>, i32)> {
         _ => (false, mantissa),
     };
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    if whole.is_empty() && fraction.is_empty() || whole.len() + fraction.len() > 20_000 {
+    if whole.is_empty() && fraction.is_empty() || whole.len() + fraction.len() > MOST_DIGITS {
         return None;
     }
     // Base 256, little-endian.
@@ -124,44 +133,20 @@ fn minimal(bytes: &[u8]) -> Vec<u8> {
     bytes[at..].to_vec()
 }
 
-/// Decimal notation of Connect's Decimal.
-pub(super) fn decimal_text(decimal: &Decimal) -> String {
-    let negative = decimal.unscaled.first().is_some_and(|first| first & 0x80 != 0);
-    let mut magnitude: Vec<u8> = decimal.unscaled.to_vec();
-    if negative {
-        let mut carry = true;
-        for byte in magnitude.iter_mut().rev() {
-            let (sum, overflow) = (!*byte).overflowing_add(u8::from(carry));
-            *byte = sum;
-            carry = overflow;
-        }
+/// Decimal notation of Connect's Decimal: in full while that is short, else Java's with an exponent. None for more digits
+/// than are worth writing: both come from outside, and a scale of four bytes can ask for two thousand million zeros.
+pub(super) fn decimal_text(decimal: &Decimal) -> Option<String> {
+    if decimal.scale.unsigned_abs() > MOST_ZEROS {
+        return decimal.text().ok();
     }
-    let mut digits = Vec::new();
-    while magnitude.iter().any(|byte| *byte != 0) {
-        let mut rest = 0_u16;
-        for byte in &mut magnitude {
-            rest = rest << 8 | u16::from(*byte);
-            *byte = (rest / 10).to_le_bytes()[0];
-            rest %= 10;
-        }
-        digits.push(char::from(b'0' + rest.to_le_bytes()[0]));
-    }
-    let scale = usize::try_from(decimal.scale).unwrap_or(0);
-    while digits.len() <= scale {
-        digits.push('0');
-    }
-    let mut text: String = if negative { "-".to_owned() } else { String::new() };
-    let count = digits.len();
-    for (index, digit) in digits.into_iter().rev().enumerate() {
-        if scale > 0 && index == count - scale {
-            text.push('.');
-        }
-        text.push(digit);
-    }
-    if decimal.scale < 0 && text != "0" {
-        text.extend(std::iter::repeat_n('0', decimal.scale.unsigned_abs() as usize));
-    }
-    text
+    let digits = decimal.digits().ok()?;
+    let sign = if decimal.is_negative() { "-" } else { "" };
+    let after = usize::try_from(decimal.scale).unwrap_or(0);
+    let padded = format!("{digits:0>width$}", width = after + 1);
+    let (whole, fraction) = padded.split_at(padded.len() - after);
+    let zeros = if digits == "0" { 0 } else { usize::try_from(-decimal.scale).unwrap_or(0) };
+    let point = if after > 0 { "." } else { "" };
+    Some(format!("{sign}{whole}{}{point}{fraction}", "0".repeat(zeros)))
 }
 
 /// A double.
@@ -172,7 +157,7 @@ pub(super) fn double(value: &Value) -> Option<f64> {
         Value::Float(number) => Some(*number),
         Value::Str(text) => text.trim().parse().ok(),
         Value::Json(bytes) => std::str::from_utf8(bytes).ok()?.trim().parse::<f64>().ok().filter(|n| n.is_finite()),
-        Value::Decimal(decimal) => decimal_text(decimal).parse().ok(),
+        Value::Decimal(decimal) => decimal_text(decimal)?.parse().ok(),
         _ => None,
     }
 }

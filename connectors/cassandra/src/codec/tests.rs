@@ -200,10 +200,27 @@ fn decimals_of_any_size() {
         assert_eq!(number::parse(wrong), None, "{wrong}");
     }
     let shown = |unscaled: &'static [u8], scale| {
-        number::decimal_text(&Decimal { unscaled: Bytes::from_static(unscaled), scale })
+        number::decimal_text(&Decimal { unscaled: Bytes::from_static(unscaled), scale }).unwrap()
     };
     assert_eq!(shown(&[0x04, 0xd2], 2), "12.34");
     assert_eq!(shown(&[0xff], 3), "-0.001");
     assert_eq!(shown(&[0], 0), "0");
     assert_eq!(shown(&[12], -2), "1200");
+    assert_eq!(shown(&[0], -2), "0");
+    assert_eq!(shown(&[0], 2), "0.00");
+    assert_eq!(shown(&[0x80], 0), "-128");
+}
+
+/// Both parts of a decimal come from outside: nothing may take long, or much room, for a large one.
+#[test]
+fn huge_exponents_cost_nothing() {
+    let decimal = |unscaled: &[u8], scale| Decimal { unscaled: Bytes::copy_from_slice(unscaled), scale };
+    assert_eq!(number::decimal_text(&decimal(&[1], i32::MIN)).unwrap(), "1E+2147483648");
+    assert_eq!(number::decimal_text(&decimal(&[0xff], i32::MAX)).unwrap(), "-1E-2147483647");
+    assert_eq!(number::decimal_text(&decimal(&[0x7f; 5000], 0)), None);
+    for zero in [Value::Decimal(decimal(&[0], i32::MIN)), Value::Str("0e2147483647".into())] {
+        assert_eq!(number::integer(&zero).ok(), Some(0));
+    }
+    assert!(number::integer(&Value::Decimal(decimal(&[1], i32::MIN))).is_err());
+    assert_eq!(number::parse(&"1".repeat(5000)), None);
 }

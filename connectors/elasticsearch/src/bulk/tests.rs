@@ -143,3 +143,20 @@ fn an_answer_to_something_else_is_no_answer() {
     let reply: Reply = serde_json::from_str(r#"{"errors":true,"items":[]}"#).unwrap();
     assert!(reply.outcomes(&[&operation]).is_err());
 }
+
+#[test]
+fn an_answer_with_half_characters_is_an_answer() {
+    for (json, expected) in [
+        (r"a\ud800b", r"a\ufffdb"),
+        (r"\udc00\ud83d", r"\ufffd\ufffd"),
+        (r"\ud83d\ude00\ud83dx", r"\ud83d\ude00\ufffdx"),
+        (r"\ud83d\u0041\\ud800", r"\ufffd\u0041\\ud800"),
+        (r"\n\é\", r"\n\é\"),
+    ] {
+        assert_eq!(without_half_characters(json), expected);
+    }
+    let body = r#"{"errors":true,"items":[{"index":{"status":400,"error":{"type":"x","reason":"cut: '\ud83d'"}}}]}"#;
+    assert!(serde_json::from_str::<Reply>(body).is_err());
+    assert!(Reply::parse(body).unwrap().errors);
+    assert!(Reply::parse("<html>").is_err());
+}

@@ -94,3 +94,11 @@ fn requests_mean_what_they_should() {
         assert!(error.to_string().contains(said), "{error}");
     }
 }
+
+#[test]
+fn a_reason_does_not_repeat_a_large_record() {
+    let reason = format!("failed to parse field [x]. Preview of field's value: '{}'", "é".repeat(50_000));
+    let cause = Cause { kind: "document_parsing_exception".to_owned(), reason, caused_by: None };
+    let Outcome::Failed(error) = classify_item(400, Some(&cause), false) else { panic!("refused") };
+    assert!(error.to_string().len() < 1200 && error.to_string().contains("field [x]"), "{error}");
+}
