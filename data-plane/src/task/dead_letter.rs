@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::try_join_all;
-use millrace_sdk::{Error, Result, TopicPartition};
+use millrace_sdk::{Error, ErrorKind, Result, TopicPartition};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::FutureRecord;
 use rdkafka::types::RDKafkaErrorCode as Code;
@@ -183,7 +183,7 @@ impl DeadLetters {
         }
         let message = letter.error.to_string();
         let kind = letter.error.kind().name();
-        let cause = letter.error.class().map_or_else(|| format!("millrace.{kind}"), str::to_owned);
+        let cause = letter.error.class().unwrap_or_else(|| exception_class(letter.error.kind())).to_owned();
         let own = [
             ("__connect.errors.topic", letter.origin.topic.to_string()),
             ("__connect.errors.partition", letter.origin.partition.to_string()),
@@ -203,5 +203,14 @@ impl DeadLetters {
             headers = headers.insert(Header { key, value: Some(value) });
         }
         headers
+    }
+}
+
+/// Connect's exception for this kind of error, for those who read its dead letters by class.
+fn exception_class(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::BadRecord => "org.apache.kafka.connect.errors.DataException",
+        ErrorKind::Transient { .. } => "org.apache.kafka.connect.errors.RetriableException",
+        _ => "org.apache.kafka.connect.errors.ConnectException",
     }
 }
