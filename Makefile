@@ -15,6 +15,9 @@ up: ## the servers alone: Kafka, etcd, MongoDB, Cassandra, Elasticsearch
 test: ## all tests, on servers of their own that are removed afterwards
 	@deploy/local/test
 
+differential: ## all of the comparison with Kafka Connect, on servers of its own
+	@deploy/local/test differential
+
 bench: ## Kafka Connect, Millrace and the limit in turn, into tests/bench/RESULTS.md
 	@tests/bench/run
 
@@ -29,4 +32,4 @@ lint: ## format and clippy, warnings are errors
 fuzz: ## libFuzzer on converters, transforms and expressions; FUZZ_SECONDS for each target, FUZZ_TARGET for one alone
 	@fuzz/run
 
-.PHONY: help demo down up test bench lint fuzz
+.PHONY: help demo down up test differential bench lint fuzz

@@ -74,6 +74,7 @@ impl Catalog {
             .sink_plugin(erase_sink(millrace_connector_cassandra::Sink, VERSION))
             .sink_plugin(erase_sink(millrace_connector_elasticsearch::Sink, VERSION))
             .sink_plugin(files.fence_sink(erase_sink(millrace_connector_file::Sink, VERSION)))
+            .sink_plugin(files.fence_sink(erase_sink(millrace_connector_file::Capture, VERSION)))
             .source_plugin(files.fence_source(erase_source(millrace_connector_file::Source, VERSION)))
             .sink_plugin(erase_sink(millrace_connector_generator::Sink, VERSION))
             .source_plugin(erase_source(millrace_connector_generator::Source, VERSION))

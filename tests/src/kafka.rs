@@ -5,7 +5,7 @@ use std::time::Duration;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{Headers, Message};
+use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
@@ -32,6 +32,27 @@ pub async fn create_topic(topic: &str, partitions: i32) {
     eventually(&format!("topic {topic}"), LIMIT, || async {
         let ends = end_offsets(topic).await;
         if ends.len() == usize::try_from(partitions).unwrap_or(0) { Ok(()) } else { Err(format!("{ends:?}")) }
+    })
+    .await;
+}
+
+/// Creates topics of one partition each, all at once.
+///
+/// # Panics
+/// When they cannot be created.
+pub async fn create_topics(topics: &[String]) {
+    let admin: AdminClient<DefaultClientContext> = client().create().expect("an admin client");
+    let new: Vec<NewTopic<'_>> =
+        topics.iter().map(|topic| NewTopic::new(topic, 1, TopicReplication::Fixed(1))).collect();
+    let results = admin.create_topics(&new, &AdminOptions::new()).await.expect("create topics");
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    eventually("new topics", LIMIT, || async {
+        for topic in topics {
+            if end_offsets(topic).await.len() != 1 {
+                return Err(topic.clone());
+            }
+        }
+        Ok(())
     })
     .await;
 }
@@ -201,4 +222,83 @@ pub async fn read_all(topic: &str) -> Vec<Consumed> {
     })
     .await
     .expect("records")
+}
+
+/// A record byte by byte.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RawRecord {
+    /// Where it stands
+    pub offset: i64,
+    /// Key
+    pub key: Option<Vec<u8>>,
+    /// Value; None is a tombstone
+    pub value: Option<Vec<u8>>,
+    /// Headers, in order
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// Milliseconds since the epoch
+    pub timestamp_ms: Option<i64>,
+}
+
+/// Produces records to partition 0, in order, and waits for their acknowledgement; their offsets are not looked at.
+///
+/// # Panics
+/// When that fails.
+pub fn produce_raw(topic: &str, records: &[RawRecord]) {
+    let producer: ThreadedProducer<DefaultProducerContext> =
+        client().set("enable.idempotence", "true").create().expect("a producer");
+    for record in records {
+        let mut message: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic).partition(0);
+        message.key = record.key.as_deref();
+        message.payload = record.value.as_deref();
+        message.timestamp = record.timestamp_ms;
+        if !record.headers.is_empty() {
+            let headers = record.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+                headers.insert(Header { key, value: value.as_deref() })
+            });
+            message.headers = Some(headers);
+        }
+        producer.send(message).unwrap_or_else(|(error, _)| panic!("cannot produce to {topic}: {error}"));
+    }
+    producer.flush(Duration::from_secs(60)).expect("flushed");
+}
+
+/// Partition 0 of a topic, read on from where the last call ended.
+pub struct Tail {
+    consumer: BaseConsumer,
+}
+
+impl Tail {
+    /// A reader that begins at the beginning.
+    ///
+    /// # Panics
+    /// When there is no broker.
+    #[must_use]
+    pub fn new(topic: &str) -> Self {
+        let consumer: BaseConsumer = client()
+            .set("group.id", crate::unique("tail"))
+            .set("enable.auto.commit", "false")
+            .create()
+            .expect("a consumer");
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, 0, Offset::Beginning).expect("a partition");
+        consumer.assign(&list).expect("assigned");
+        Self { consumer }
+    }
+
+    /// The next record, waited for at most that long; errors pass, and the client goes on.
+    #[must_use]
+    pub fn next(&self, wait: Duration) -> Option<RawRecord> {
+        let message = self.consumer.poll(wait)?.ok()?;
+        let bytes = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
+        let headers = message.headers().map_or_else(Vec::new, |headers| {
+            headers.iter().map(|header| (header.key.to_owned(), bytes(header.value))).collect()
+        });
+        Some(RawRecord {
+            offset: message.offset(),
+            key: bytes(message.key()),
+            value: bytes(message.payload()),
+            headers,
+            timestamp_ms: message.timestamp().to_millis(),
+        })
+    }
 }

@@ -45,6 +45,20 @@ impl Config for SinkConfig {
     }
 }
 
+/// Keys of the capture sink.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct CaptureConfig {
+    /// The file to which a line of JSON is appended for each record. It is made when it does not exist.
+    #[schemars(extend("x-group" = "File", "x-importance" = "high"))]
+    pub file: String,
+}
+
+impl Config for CaptureConfig {
+    fn check(&self, _: &Flat) -> Vec<Problem> {
+        blank("file", &self.file)
+    }
+}
+
 fn blank(key: &str, value: &str) -> Vec<Problem> {
     if value.trim().is_empty() {
         return vec![Problem::new(key, format!("{key} must not be empty"))];

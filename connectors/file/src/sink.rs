@@ -1,16 +1,11 @@
 //! The file sink: each record's value, as Java prints it, is a line. At least once: a batch that comes again is written again.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use millrace_sdk::{
-    Batch, Error, Findings, Problem, RecordFailure, Result, SinkConnector, SinkTask, TaskContext, WriteReport,
-    async_trait, java,
+    Batch, Findings, RecordFailure, Result, SinkConnector, SinkTask, TaskContext, WriteReport, async_trait, java,
 };
 
 use crate::SinkConfig;
+use crate::output::Output;
 
 /// Appends each record's value to a file.
 #[derive(Debug, Default, Clone, Copy)]
@@ -19,8 +14,7 @@ pub struct Sink;
 /// The running task.
 #[derive(Debug)]
 pub struct FileSink {
-    path: String,
-    file: Arc<Mutex<File>>,
+    output: Output,
 }
 
 #[async_trait]
@@ -34,21 +28,11 @@ impl SinkConnector for Sink {
     type Task = FileSink;
 
     async fn check(&self, config: &SinkConfig, _: &TaskContext) -> Result<Findings> {
-        let mut findings = Findings::default();
-        let path = Path::new(&config.file);
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        if path.is_dir() {
-            findings.errors.push(Problem::new("file", format!("{} is a directory, not a file", config.file)));
-        } else if folder.is_some_and(|folder| !folder.is_dir()) {
-            findings.errors.push(Problem::new("file", format!("the folder of {} does not exist", config.file)));
-        }
-        Ok(findings)
+        Ok(Output::check(&config.file))
     }
 
     async fn open(&self, config: SinkConfig, _: TaskContext) -> Result<FileSink> {
-        let file = OpenOptions::new().create(true).append(true).open(&config.file);
-        let file = file.map_err(|error| unwritable(&config.file, error))?;
-        Ok(FileSink { path: config.file, file: Arc::new(Mutex::new(file)) })
+        Ok(FileSink { output: Output::open(config.file)? })
     }
 }
 
@@ -67,33 +51,15 @@ impl SinkTask for FileSink {
                 }
             }
         }
-        let file = self.file.clone();
-        // One write for the whole batch, so that batches of several partitions do not mix within a line.
-        let written = tokio::task::spawn_blocking(move || {
-            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-            file.write_all(text.as_bytes()).and_then(|()| file.flush())
-        });
-        match written.await {
-            Ok(Ok(())) => Ok(report),
-            Ok(Err(error)) => Err(unwritable(&self.path, error)),
-            Err(error) => Err(Error::internal("writing the file was cut short").because(error)),
-        }
+        self.output.append(text.into_bytes()).await?;
+        Ok(report)
     }
-}
-
-fn unwritable(path: &str, error: io::Error) -> Error {
-    let message = format!("cannot write {path}");
-    match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::IsADirectory => {
-            Error::bad_config(message)
-        }
-        _ => Error::transient(message),
-    }
-    .because(error)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use millrace_sdk::{Bytes, Datum, Flat, Record, TimestampKind, TopicPartition, Value};
 
     use super::*;

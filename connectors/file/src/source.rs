@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use millrace_sdk::{
@@ -115,13 +115,16 @@ struct Lines {
 impl FileSource {
     fn batch(&mut self, lines: Lines) -> SourceBatch {
         self.position += lines.taken as u64;
+        // As Kafka Connect's: when the line was read.
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
         let record = |text| SourceRecord {
             topic: self.topic.clone(),
             partition: None,
             key: Datum::Null,
             value: Datum::Decoded { schema: Some(self.schema.clone()), value: Value::Str(text) },
             headers: Vec::new(),
-            timestamp_ms: None,
+            timestamp_ms: Some(now),
         };
         let mut offset = Map::new();
         offset.insert("position".to_owned(), Json::from(self.position));

@@ -325,7 +325,7 @@ fn raw_document(bytes: &[u8]) -> Result<&RawDocument> {
 /// `BadRecord` when it is not a document.
 pub(crate) fn field(datum: &Datum, name: &str, as_name: &str) -> Result<Option<Vec<u8>>> {
     let (value, schema) = match datum {
-        Datum::Null => return Ok(None),
+        Datum::Null | Datum::Decoded { value: Value::Null, .. } => return Ok(None),
         Datum::Encoded(bytes) => return raw_field(bytes, name, as_name),
         Datum::Decoded { value: Value::Bytes(bytes), .. } => return raw_field(bytes, name, as_name),
         Datum::Decoded { value, schema } => (value, schema.as_deref()),

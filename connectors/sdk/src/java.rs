@@ -29,9 +29,7 @@ fn value_text(value: &Value, schema: Option<&Schema>, out: &mut String) -> Resul
         Value::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
         Value::Int(number) => push(out, format_args!("{number}")),
         Value::Float(number) if schema.is_some_and(|schema| schema.kind == Type::Float32) => {
-            #[allow(clippy::cast_possible_truncation)] // it was a float
-            let number = *number as f32;
-            out.push_str(&scientific(f64::from(number), &two_digits(format!("{number:e}"), format!("{number:.1e}"))));
+            float_text(*number, out);
         }
         Value::Float(number) => double_text(*number, out),
         Value::Decimal(decimal) => out.push_str(&decimal.text()?),
@@ -40,6 +38,7 @@ fn value_text(value: &Value, schema: Option<&Schema>, out: &mut String) -> Resul
         Value::Date(days) => out.push_str(&date_text(i64::from(*days) * 86_400_000)),
         Value::Time(millis) => out.push_str(&date_text(i64::from(*millis))),
         Value::Timestamp(millis) => out.push_str(&date_text(*millis)),
+        Value::List(pairs) if schema.is_some_and(|schema| schema.kind == Type::Map) => pairs_text(pairs, schema, out)?,
         Value::List(items) => {
             out.push('[');
             for (index, item) in items.iter().enumerate() {
@@ -81,6 +80,22 @@ fn json_text(raw: &Bytes, out: &mut String) -> Result<()> {
             value_text(&json::parse_level(raw)?, None, out)
         }
     }
+}
+
+/// A map whose keys are no text, which is a list of pairs.
+fn pairs_text(pairs: &[Value], schema: Option<&Schema>, out: &mut String) -> Result<()> {
+    let parts = schema.map(|schema| [schema.key.as_deref(), schema.element.as_deref()]).unwrap_or_default();
+    out.push('{');
+    for (index, pair) in pairs.iter().enumerate() {
+        out.push_str(if index > 0 { ", " } else { "" });
+        let Value::List(pair) = pair else { continue };
+        for (place, (part, schema)) in pair.iter().zip(parts).enumerate() {
+            out.push_str(if place > 0 { "=" } else { "" });
+            value_text(part, schema, out)?;
+        }
+    }
+    out.push('}');
+    Ok(())
 }
 
 /// Fields in the schema's order; null fields are left out.
@@ -188,13 +203,21 @@ impl Walk<'_> {
     }
 }
 
-fn double_text(number: f64, out: &mut String) {
+/// As Java's `Double.toString`.
+pub fn double_text(number: f64, out: &mut String) {
     // Where Java writes no exponent, Rust's shortest digits are Java's.
     if (1e-3..1e7).contains(&number.abs()) {
         push(out, format_args!("{number:?}"));
     } else {
         out.push_str(&scientific(number, &two_digits(format!("{number:e}"), format!("{number:.1e}"))));
     }
+}
+
+/// As Java's `Float.toString`.
+#[allow(clippy::cast_possible_truncation)] // it was a float
+pub fn float_text(number: f64, out: &mut String) {
+    let number = number as f32;
+    out.push_str(&scientific(f64::from(number), &two_digits(format!("{number:e}"), format!("{number:.1e}"))));
 }
 
 fn push(out: &mut String, text: std::fmt::Arguments<'_>) {

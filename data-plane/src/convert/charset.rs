@@ -59,6 +59,8 @@ impl Charset {
             Self::Ascii if text.is_ascii() => text.as_bytes().clone(),
             Self::Ascii => single(0x80),
             Self::Latin1 => single(0x100),
+            // Java writes no byte order mark before nothing.
+            Self::Utf16 if text.is_empty() => Bytes::new(),
             Self::Utf16 => std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(u16::to_be_bytes).collect(),
             Self::Utf16Be => text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
             Self::Utf16Le => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),

@@ -21,6 +21,8 @@ pub(super) struct JsonConverter {
     schemas_enabled: bool,
     options: Options,
     cache_size: usize,
+    /// `schema.content`: the schema of every record, which then comes without an envelope
+    fixed: Option<Arc<Schema>>,
     /// Parsed schemas by their JSON
     parsed: Mutex<HashMap<Bytes, Arc<Schema>>>,
 }
@@ -53,7 +55,9 @@ impl JsonConverter {
         };
         let schemas_enabled = flag("schemas.enable", true)?;
         let options = Options { numeric_decimals, null_is_default: flag("replace.null.with.default", true)? };
-        Ok(Box::new(Self { schemas_enabled, options, cache_size, parsed: Mutex::new(HashMap::new()) }))
+        let fixed = settings.get("schema.content").filter(|text| !text.is_empty()).map(|text| fixed_schema(text));
+        let fixed = fixed.transpose()?;
+        Ok(Box::new(Self { schemas_enabled, options, cache_size, fixed, parsed: Mutex::new(HashMap::new()) }))
     }
 
     fn decode_plain(payload: &Bytes) -> Result<Datum> {
@@ -61,17 +65,21 @@ impl JsonConverter {
         if payload.is_empty() {
             return Ok(Datum::Null);
         }
-        json::validate(payload)?;
-        let trimmed = payload.trim_ascii();
-        Ok(Datum::schemaless(if trimmed == b"null" { Value::Null } else { Value::Json(payload.slice_ref(trimmed)) }))
+        let json = checked(payload)?;
+        Ok(Datum::schemaless(if json.as_ref() == b"null" { Value::Null } else { Value::Json(json) }))
+    }
+
+    fn decode_fixed(&self, schema: &Arc<Schema>, payload: &Bytes) -> Result<Datum> {
+        let json = checked(payload)?;
+        let value = json_value::decode(schema, &json, self.options, "the record")?;
+        Ok(Datum::Decoded { schema: Some(Arc::clone(schema)), value })
     }
 
     fn decode_envelope(&self, payload: &Bytes) -> Result<Datum> {
         if payload.is_empty() {
             return Err(Error::bad_record(NOT_AN_ENVELOPE));
         }
-        json::validate(payload)?;
-        let Value::Map(fields) = json::parse_members(payload)? else {
+        let Value::Map(fields) = json::parse_members(&checked(payload)?)? else {
             return Err(Error::bad_record(NOT_AN_ENVELOPE));
         };
         let field = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, value)| value);
@@ -125,6 +133,40 @@ impl JsonConverter {
     }
 }
 
+fn fixed_schema(text: &str) -> Result<Arc<Schema>> {
+    let json = Bytes::copy_from_slice(text.as_bytes());
+    let schema = json::validate(&json).and_then(|()| json_schema::decode(&Value::Json(json)));
+    schema.map_err(|error| Error::bad_config("Invalid value for configuration schema.content").because(error))
+}
+
+/// The text of a payload without the white space around it, once it is known to be JSON. As Java's reader it takes UTF-16
+/// and a byte order mark, too.
+fn checked(payload: &Bytes) -> Result<Bytes> {
+    let error = match json::validate(payload) {
+        Ok(()) => return Ok(payload.slice_ref(payload.trim_ascii())),
+        Err(error) => error,
+    };
+    let Some(text) = from_utf16(payload) else { return Err(error) };
+    json::validate(&text)?;
+    Ok(text.slice_ref(text.trim_ascii()))
+}
+
+/// The payload in UTF-8 without a byte order mark, when it has one or is UTF-16; None when it is neither.
+fn from_utf16(payload: &Bytes) -> Option<Bytes> {
+    let (text, unit): (&[u8], fn([u8; 2]) -> u16) = match payload.get(..2)? {
+        [0xef, 0xbb] if payload.get(2) == Some(&0xbf) => return Some(payload.slice(3..)),
+        [0xfe, 0xff] => (&payload[2..], u16::from_be_bytes),
+        [0xff, 0xfe] => (&payload[2..], u16::from_le_bytes),
+        // JSON begins with a character of ASCII.
+        [0, _] => (payload, u16::from_be_bytes),
+        [_, 0] => (payload, u16::from_le_bytes),
+        _ => return None,
+    };
+    let (units, []) = text.as_chunks::<2>() else { return None };
+    let text: Result<String, _> = char::decode_utf16(units.iter().map(|pair| unit(*pair))).collect();
+    text.ok().map(Bytes::from)
+}
+
 impl Converter for JsonConverter {
     fn class(&self) -> &'static str {
         CLASS
@@ -133,8 +175,11 @@ impl Converter for JsonConverter {
     fn decode(&self, _: &str, payloads: &[Option<Bytes>]) -> Vec<Result<Datum>> {
         let decoded = |payload: &Option<Bytes>| match payload {
             None => Ok(Datum::Null),
-            Some(payload) if self.schemas_enabled => self.decode_envelope(payload),
-            Some(payload) => Self::decode_plain(payload),
+            Some(payload) if !self.schemas_enabled => Self::decode_plain(payload),
+            Some(payload) => match &self.fixed {
+                Some(schema) => self.decode_fixed(schema, payload),
+                None => self.decode_envelope(payload),
+            },
         };
         payloads.iter().map(decoded).collect()
     }

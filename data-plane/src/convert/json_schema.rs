@@ -45,10 +45,13 @@ pub(super) fn decode(json: &Value) -> Result<Arc<Schema>> {
     schema.name = text("name").map(detached);
     schema.doc = text("doc").map(detached);
     if let Some(Value::Int(version)) = field("version") {
-        schema.version = i32::try_from(*version).ok();
+        #[allow(clippy::cast_possible_truncation)] // as Connect does
+        let version = *version as i32;
+        schema.version = Some(version);
     }
-    if let Some(parameters) = field("parameters").filter(|value| !matches!(value, Value::Null)) {
-        for (name, value) in parameters.clone().into_fields()? {
+    // What is no map has no parameters.
+    if let Some(Value::Map(parameters)) = field("parameters").map(Value::open).transpose()? {
+        for (name, value) in parameters {
             let Value::Str(value) = value else {
                 return Err(bad(format!("parameter \"{name}\" must be a string")));
             };
@@ -68,7 +71,8 @@ pub(super) fn decode(json: &Value) -> Result<Arc<Schema>> {
         Type::Struct => schema.fields = struct_fields(field("fields"))?,
         _ => {}
     }
-    if let Some(default) = field("default").filter(|value| !matches!(value, Value::Null)) {
+    let default = field("default").filter(|value| !(schema.optional && matches!(value, Value::Null)));
+    if let Some(default) = default {
         let mut raw = Vec::new();
         json::write(default, &mut raw)?;
         let default = json_value::decode(&schema, &raw.into(), READ, "default")?;

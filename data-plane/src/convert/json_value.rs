@@ -1,6 +1,9 @@
 //! Values with a schema, from and to JSON, as Connect's `JsonConverter` has them. Where Connect would silently change a value
 //! that does not fit its schema (300 as int8, text as a number), the record is refused.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -125,13 +128,25 @@ fn map(schema: &Schema, raw: &Bytes, options: Options) -> Fit<Value> {
         }
         (Type::String, _) => Err(bad("maps with string keys should be encoded as JSON objects".to_owned()).into()),
         (_, Some(b'[')) => {
-            let pairs = members(raw)?.into_iter().map(|pair| match &members(&pair)?[..] {
-                [k, v] => Ok(Value::List(vec![value_of(key, k, options)?, value_of(element, v, options)?])),
-                other => {
-                    Err(bad(format!("found an invalid map entry, expected length 2 but found {}", other.len())).into())
+            let mut map: Vec<Value> = Vec::new();
+            let mut places: HashMap<Bytes, usize> = HashMap::new();
+            for pair in members(raw)? {
+                let pair = members(&pair)?;
+                let [k, v] = &pair[..] else {
+                    let found = pair.len();
+                    return Err(bad(format!("found an invalid map entry, expected length 2 but found {found}")).into());
+                };
+                let entry = Value::List(vec![value_of(key, k, options)?, value_of(element, v, options)?]);
+                // The last of equal keys wins.
+                match places.entry(k.clone()) {
+                    Entry::Occupied(place) => map[*place.get()] = entry,
+                    Entry::Vacant(place) => {
+                        place.insert(map.len());
+                        map.push(entry);
+                    }
                 }
-            });
-            Ok(Value::List(pairs.collect::<Fit<_>>()?))
+            }
+            Ok(Value::List(map))
         }
         _ => {
             Err(bad("maps with keys that are no strings should be encoded as a JSON array of pairs".to_owned()).into())

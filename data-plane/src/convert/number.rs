@@ -143,7 +143,7 @@ impl Converter for NumberConverter {
 
     fn decode(&self, _: &str, payloads: &[Option<Bytes>]) -> Vec<Result<Datum>> {
         let decoded = |payload: &Option<Bytes>| match payload {
-            None => Ok(Datum::Null),
+            None => Ok(Datum::Decoded { schema: Some(Arc::clone(&self.schema)), value: Value::Null }),
             Some(bytes) => {
                 Ok(Datum::Decoded { schema: Some(Arc::clone(&self.schema)), value: self.decode_one(bytes)? })
             }

@@ -53,7 +53,7 @@ impl Converter for StringConverter {
 
     fn decode(&self, _: &str, payloads: &[Option<Bytes>]) -> Vec<Result<Datum>> {
         let decoded = |payload: &Option<Bytes>| match payload {
-            None => Ok(Datum::Null),
+            None => Ok(Datum::Decoded { schema: Some(Arc::clone(&self.schema)), value: Value::Null }),
             Some(bytes) => {
                 let value = Value::Str(self.charset.decode(bytes));
                 Ok(Datum::Decoded { schema: Some(Arc::clone(&self.schema)), value })

@@ -243,7 +243,7 @@ impl DeadLetters {
             return headers;
         }
         let kind = letter.error.kind().name();
-        let cause = letter.error.class().map_or_else(|| format!("millrace.{kind}"), str::to_owned);
+        let cause = letter.error.class().unwrap_or_else(|| exception_class(letter.error.kind())).to_owned();
         let own = [
             ("__connect.errors.topic", Some(letter.topic.to_owned())),
             ("__connect.errors.partition", letter.partition.map(|partition| partition.to_string())),
@@ -265,5 +265,14 @@ impl DeadLetters {
             headers = headers.insert(Header { key, value: Some(value) });
         }
         headers
+    }
+}
+
+/// Connect's exception for this kind of error, for those who read its dead letters by class.
+fn exception_class(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::BadRecord => "org.apache.kafka.connect.errors.DataException",
+        ErrorKind::Transient { .. } => "org.apache.kafka.connect.errors.RetriableException",
+        _ => "org.apache.kafka.connect.errors.ConnectException",
     }
 }

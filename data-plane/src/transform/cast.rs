@@ -219,7 +219,7 @@ fn cast(schema: Option<&Schema>, value: Value, to: Type) -> Result<Value> {
     match to {
         Type::String => string(schema, &value).map(|text| Value::Str(ByteString::from(text))),
         Type::Boolean => boolean(&value).map(Value::Bool),
-        Type::Float32 => float(&value).map(|number| Value::Float(to_float(number))),
+        Type::Float32 => float(&value).map(|number| Value::Float(to_float(number, schema.is_some()))),
         Type::Float64 => float(&value).map(Value::Float),
         Type::Int8 => integer(&value, 8).map(Value::Int),
         Type::Int16 => integer(&value, 16).map(Value::Int),

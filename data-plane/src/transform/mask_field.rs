@@ -113,7 +113,7 @@ impl Replacement {
             Value::Str(_) => Value::Str(self.text.clone()),
             Value::Int(_) => Value::Int(narrow(decimal_long(self.number()?), bits)),
             Value::Float(_) if schema.is_some_and(|schema| schema.kind == Type::Float32) => {
-                Value::Float(to_float(decimal_double(self.number()?)))
+                Value::Float(to_float(decimal_double(self.number()?), true))
             }
             Value::Float(_) => Value::Float(decimal_double(self.number()?)),
             Value::Decimal(_) => Value::Decimal(self.number()?.clone()),

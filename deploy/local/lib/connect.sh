@@ -1,12 +1,16 @@
-# Kafka Connect 4.3.1: one distributed worker with the file connectors and MongoDB's. Only the tests that compare
-# Millrace with the originals need it.
+# Kafka Connect 4.3.1: one distributed worker with the file connectors, MongoDB's, and a sink that writes down what it is
+# given. Only the tests that compare Millrace with the originals need it.
 # shellcheck shell=bash
 
 CONNECT_FOLDER=$MILLRACE_CACHE/connect-4.3.1
+TEST_PLUGIN=$LOCAL/../../tests/connect-plugin
+# the folder's name tells the plugin's version, so that a changed plugin leaves a running worker's files alone
+TEST_PLUGIN_FOLDER=$MILLRACE_CACHE/connect-test-plugin-$(cat "$TEST_PLUGIN"/src/millrace/test/*.java | sha256sum | cut -c1-8)
 
 connect_install() {
   maven_jars connect "$CONNECT_FOLDER/worker" && maven_jars connect-file "$CONNECT_FOLDER/plugins/file" \
-    && maven_jars connect-mongodb "$CONNECT_FOLDER/plugins/mongodb" && mongodb_manifest
+    && maven_jars connect-mongodb "$CONNECT_FOLDER/plugins/mongodb" && mongodb_manifest \
+    && { [ -f "$TEST_PLUGIN_FOLDER/.complete" ] || with_lock connect-test-plugin test_plugin_build; }
 }
 # MongoDB's connector lacks the manifest by which plugin.discovery=service_load finds connectors
 mongodb_manifest() {
@@ -23,6 +27,15 @@ with zipfile.ZipFile(sys.argv[1] + ".new", "w") as jar:
 os.replace(sys.argv[1] + ".new", sys.argv[1])
 PYTHON
 }
+test_plugin_build() {
+  [ ! -f "$TEST_PLUGIN_FOLDER/.complete" ] || return 0
+  local staging=$TEST_PLUGIN_FOLDER.new log=$MILLRACE_CACHE/connect-test-plugin.log
+  rm -rf "$staging" "$TEST_PLUGIN_FOLDER"
+  MILLRACE_CACHE=$MILLRACE_CACHE "$TEST_PLUGIN/build" "$staging/plugins/test" > "$log" 2>&1 \
+    || { complain "Kafka Connect's test plugin does not compile:"; cat "$log" >&2; return 1; }
+  : > "$staging/.complete"
+  mv "$staging" "$TEST_PLUGIN_FOLDER"
+}
 connect_ports() { port connect; }
 
 connect_properties() {
@@ -32,7 +45,7 @@ group.id=connect-compared
 listeners=http://$HOST:$(port connect)
 rest.advertised.host.name=$HOST
 rest.advertised.port=$(port connect)
-plugin.path=$CONNECT_FOLDER/plugins
+plugin.path=$CONNECT_FOLDER/plugins,$TEST_PLUGIN_FOLDER/plugins
 plugin.discovery=service_load
 key.converter=org.apache.kafka.connect.storage.StringConverter
 value.converter=org.apache.kafka.connect.json.JsonConverter
@@ -45,7 +58,7 @@ offset.storage.partitions=5
 status.storage.topic=connect-compared-status
 status.storage.replication.factor=1
 status.storage.partitions=3
-offset.flush.interval.ms=5000
+offset.flush.interval.ms=1000
 PROPERTIES
 }
 

@@ -72,3 +72,16 @@ fn what_is_not_json_is_refused_and_leaves_nothing() {
         assert_eq!(out, "before", "{text}");
     }
 }
+
+#[test]
+fn a_map_with_other_keys_than_text_prints_as_a_map() {
+    let schema = Schema {
+        key: Some(std::sync::Arc::new(Schema::of(Type::Float32))),
+        element: Some(std::sync::Arc::new(Schema::of(Type::String))),
+        ..Schema::of(Type::Map)
+    };
+    let pair = |key: f64, value: Value| Value::List(vec![Value::Float(key), value]);
+    let value = Value::List(vec![pair(0.5, Value::Str("a".into())), pair(2.0, Value::Null)]);
+    let datum = Datum::Decoded { schema: Some(std::sync::Arc::new(schema)), value };
+    assert_eq!(printed(&datum), "{0.5=a, 2.0=null}");
+}

@@ -92,15 +92,26 @@ impl<'a> Scanner<'a> {
         match self.bytes.get(self.at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
             Some(b'u') => {
-                let digits = self.bytes.get(self.at + 2..self.at + 6);
-                if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
-                    return self.wrong();
-                }
-                self.at += 6;
+                // Half a character beyond 16 bits is no text that UTF-8 could hold.
+                let Some(unit) = self.unit(self.at) else { return self.wrong() };
+                self.at += match unit {
+                    0xd800..0xdc00 => match self.unit(self.at + 6) {
+                        Some(0xdc00..0xe000) => 12,
+                        _ => return self.wrong(),
+                    },
+                    0xdc00..0xe000 => return self.wrong(),
+                    _ => 6,
+                };
             }
             _ => return self.wrong(),
         }
         Ok(())
+    }
+
+    /// The code unit of an escape such as `\u00e9`, if one begins there.
+    fn unit(&self, at: usize) -> Option<u32> {
+        let escape = self.bytes.get(at..at + 6).filter(|escape| escape.starts_with(b"\\u"))?;
+        escape[2..].iter().try_fold(0, |unit, digit| Some(unit << 4 | char::from(*digit).to_digit(16)?))
     }
 
     /// A name and the colon after it.

@@ -1,51 +1,29 @@
 //! Java's numbers: their texts, what `parse…` accepts, and decimals of any size.
 
 use bytes::Bytes;
-use millrace_sdk::Decimal;
+use millrace_sdk::{Decimal, java};
 
 /// `Double.toString`.
 pub(in crate::transform) fn double_text(number: f64) -> String {
-    scientific(number, &format!("{number:e}"))
+    let mut text = String::new();
+    java::double_text(number, &mut text);
+    text
 }
 
 /// `Float.toString`.
-#[allow(clippy::cast_possible_truncation)] // it was a float
 pub(in crate::transform) fn float_text(number: f64) -> String {
-    let single = number as f32;
-    scientific(f64::from(single), &format!("{single:e}"))
+    let mut text = String::new();
+    java::float_text(number, &mut text);
+    text
 }
 
-/// Java's notation of a number whose shortest digits are `exponential`, such as `1.25e3`.
-fn scientific(number: f64, exponential: &str) -> String {
-    if number.is_nan() {
-        return "NaN".to_owned();
-    }
-    let sign = if number.is_sign_negative() { "-" } else { "" };
-    if number.is_infinite() {
-        return format!("{sign}Infinity");
-    }
-    if number == 0.0 {
-        return format!("{sign}0.0");
-    }
-    let (mantissa, exponent) = exponential.split_once('e').unwrap_or((exponential, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
-    if !(-3..7).contains(&exponent) {
-        let (first, rest) = digits.split_at(1);
-        return format!("{sign}{first}.{}E{exponent}", if rest.is_empty() { "0" } else { rest });
-    }
-    match usize::try_from(exponent + 1) {
-        Ok(0) => format!("{sign}0.{digits}"),
-        Ok(whole) if digits.len() <= whole => format!("{sign}{digits:0<whole$}.0"),
-        Ok(whole) => format!("{sign}{}.{}", &digits[..whole], &digits[whole..]),
-        Err(_) => format!("{sign}0.{}{digits}", "0".repeat((-exponent - 1).unsigned_abs() as usize)),
-    }
-}
-
-/// A number as a Java float, in the shortest digits that name it: 0.1 stays 0.1.
+/// A number as a Java float. Where no schema tells that it is one it gets the shortest digits that name it: 0.1 stays 0.1.
 #[allow(clippy::cast_possible_truncation)] // that is the point
-pub(in crate::transform) fn to_float(number: f64) -> f64 {
+pub(in crate::transform) fn to_float(number: f64, typed: bool) -> f64 {
     let single = number as f32;
+    if typed {
+        return f64::from(single);
+    }
     format!("{single:e}").parse().unwrap_or(f64::from(single))
 }
 

@@ -102,8 +102,8 @@ fn numbers_have_javas_texts() {
         assert_eq!(double_text(number), expected);
     }
     assert_eq!(float_text(0.1), "0.1");
-    assert_eq!(to_float(0.1), 0.1);
-    assert_eq!(to_float(16_777_217.0), 16_777_216.0);
+    assert_eq!(to_float(0.1, false), 0.1);
+    assert_eq!(to_float(16_777_217.0, true), 16_777_216.0);
     for (text, expected) in [
         ("1.5", Some(1.5)),
         (" 1f ", Some(1.0)),
