@@ -20,7 +20,7 @@ use crate::model::TaskSpec;
 /// A record that is given up.
 pub(super) struct DeadLetter<'a> {
     pub(super) origin: &'a TopicPartition,
-    pub(super) record: &'a RawRecord,
+    pub(super) record: RawRecord<'a>,
     pub(super) stage: Stage,
     /// The Java class name of what failed, or ours
     pub(super) class: &'a str,
@@ -130,10 +130,9 @@ impl DeadLetters {
         let record = letter.coordinates();
         let (stage, error) = (letter.stage.name(), letter.error.chain());
         if self.log_records {
-            let text = |payload: &Option<bytes::Bytes>| {
-                payload.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-            };
-            let (key, value) = (text(&letter.record.key), text(&letter.record.value));
+            let text =
+                |payload: Option<&bytes::Bytes>| payload.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+            let (key, value) = (text(letter.record.key), text(letter.record.value));
             tracing::error!(task = %self.spec.id, record, stage, error, ?key, ?value, "record failed");
         } else {
             tracing::error!(task = %self.spec.id, record, stage, error, "record failed");
@@ -141,12 +140,12 @@ impl DeadLetters {
     }
 
     async fn send(&self, topic: &Topic, letter: &DeadLetter<'_>) -> Result<(), Failure> {
-        let raw = letter.record;
+        let raw = &letter.record;
         let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(&topic.name).headers(self.headers_of(letter));
-        if let Some(key) = &raw.key {
+        if let Some(key) = raw.key {
             record = record.key(key);
         }
-        if let Some(value) = &raw.value {
+        if let Some(value) = raw.value {
             record = record.payload(value);
         }
         if let Some(timestamp) = raw.timestamp_ms {
@@ -175,7 +174,7 @@ impl DeadLetters {
     /// The record's own headers, and the cause.
     fn headers_of(&self, letter: &DeadLetter<'_>) -> OwnedHeaders {
         let mut headers = OwnedHeaders::new();
-        for (name, value) in &letter.record.headers {
+        for (name, value) in letter.record.headers {
             headers = headers.insert(Header { key: name, value: value.as_deref() });
         }
         if !self.headers {

@@ -166,7 +166,7 @@ impl Writer {
         }
         let letters = bad.into_iter().filter_map(|(index, error)| {
             let offset = chunk.batch.records[index].offset;
-            let record = chunk.raw.record(offset)?;
+            let record = chunk.raw.record(chunk.raw.index_of(offset)?);
             Some(DeadLetter { origin: &chunk.raw.origin, record, stage: Stage::Write, class: &self.class, error })
         });
         let letters = letters.collect();
@@ -226,4 +226,4 @@ fn range(chunk: &Chunk, piece: &[usize]) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::task) mod tests;

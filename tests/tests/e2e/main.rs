@@ -9,6 +9,7 @@ mod changes;
 mod connect_rest;
 mod footprint;
 mod mongodb_pipeline;
+mod memory;
 mod plane_faults;
 mod registry;
 mod samples;
