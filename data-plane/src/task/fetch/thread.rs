@@ -127,7 +127,7 @@ impl Fetching<'_> {
 
     /// How long there is nothing to do, if nothing rings.
     fn idle(&self) -> Duration {
-        let due = self.partitions.iter().filter_map(Partition::due).min();
+        let due = self.partitions.iter().filter(|_| !self.paused).filter_map(Partition::due).min();
         due.map_or(IDLE, |due| due.saturating_duration_since(Instant::now()).min(IDLE))
     }
 
