@@ -143,7 +143,7 @@ class Bench:
     def limit(self, topic, records):
         """The bare librdkafka loop; answers CPU-seconds per million records and records per second."""
         words = ["--bootstrap", self.broker.bootstrap, "--topic", topic, "--records", str(records)]
-        command = [pathlib.Path(os.environ["BENCH_BIN"]) / "limit", *words]
+        command = [pathlib.Path(os.environ["BENCH_BIN"]) / "examples/limit", *words]
         text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         rate, cpu = re.search(r"(\d+) records/s, ([\d.]+) CPU-seconds per million", text).groups()
         return {"rate": float(rate), "cpu": float(cpu)}

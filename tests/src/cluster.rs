@@ -274,6 +274,16 @@ impl Mongod {
         self.servers(&["kill", "mongodb"]);
     }
 
+    /// SIGSTOP: it takes connections and answers nothing.
+    pub fn freeze(&self) {
+        self.servers(&["freeze", "mongodb"]);
+    }
+
+    /// SIGCONT.
+    pub fn thaw(&self) {
+        self.servers(&["thaw", "mongodb"]);
+    }
+
     /// Starts it again on its data.
     pub fn restart(&self) {
         self.servers(&["up", "mongodb"]);

@@ -46,13 +46,13 @@ impl<'a> DeadLetter<'a> {
     /// The letter of a sink's record.
     pub(super) fn of_sink(
         origin: &'a TopicPartition,
-        record: &'a RawRecord,
+        record: RawRecord<'a>,
         stage: Stage,
         class: &'a str,
         error: Error,
     ) -> Self {
         let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
-        for (name, value) in &record.headers {
+        for (name, value) in record.headers {
             headers = headers.insert(Header { key: name, value: value.as_deref() });
         }
         Self {
@@ -60,8 +60,8 @@ impl<'a> DeadLetter<'a> {
             topic: &origin.topic,
             partition: Some(origin.partition),
             offset: Some(record.offset),
-            key: record.key.as_deref(),
-            value: record.value.as_deref(),
+            key: record.key.map(AsRef::as_ref),
+            value: record.value.map(AsRef::as_ref),
             timestamp_ms: record.timestamp_ms,
             headers,
             stage,

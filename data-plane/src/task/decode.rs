@@ -1,9 +1,8 @@
 //! From a raw batch to the batch a connector sees. What cannot be decoded or transformed is named record by record.
 
-use bytes::Bytes;
-use millrace_sdk::{Batch, ByteString, Datum, Error, Header, Record, Result};
+use millrace_sdk::{Batch, Datum, Error, Header, Record, Result};
 
-use super::batch::RawBatch;
+use super::batch::{RawBatch, RawHeader};
 use super::dead_letter::DeadLetter;
 use super::failure::Stage;
 use crate::convert::{Converter, Preparation};
@@ -15,6 +14,9 @@ pub(super) struct Converters {
     pub(super) value: Box<dyn Converter>,
     pub(super) header: Box<dyn Converter>,
 }
+
+/// Records that are decoded at once.
+const PART: usize = 256;
 
 /// A record that cannot be decoded or transformed.
 #[derive(Debug)]
@@ -36,9 +38,9 @@ pub(super) struct Decoded {
 impl Converters {
     /// What the converters must ask somebody before they can decode a batch; mostly nothing.
     pub(super) fn prepare(&self, raw: &RawBatch) -> Option<Preparation> {
-        let (topic, records) = (&raw.origin.topic, &raw.records);
-        let key = self.key.prepare_decode(topic, &mut records.iter().filter_map(|record| record.key.as_ref()));
-        let value = self.value.prepare_decode(topic, &mut records.iter().filter_map(|record| record.value.as_ref()));
+        let topic = &raw.origin.topic;
+        let key = self.key.prepare_decode(topic, &mut raw.keys.iter().flatten());
+        let value = self.value.prepare_decode(topic, &mut raw.values.iter().flatten());
         match (key, value) {
             (None, None) => None,
             (Some(one), None) | (None, Some(one)) => Some(one),
@@ -48,52 +50,35 @@ impl Converters {
 
     /// Decodes a batch. Its records are those that could be decoded, in order.
     pub(super) fn decode(&self, raw: &RawBatch) -> Decoded {
-        let keys: Vec<_> = raw.records.iter().map(|record| record.key.clone()).collect();
-        let values: Vec<_> = raw.records.iter().map(|record| record.value.clone()).collect();
-        let keys = self.key.decode(&raw.origin.topic, &keys);
-        let values = self.value.decode(&raw.origin.topic, &values);
+        let topic = &raw.origin.topic;
         let mut headers = self.headers(raw).into_iter();
         let mut records = Vec::with_capacity(raw.records.len());
         let mut undecodable = Vec::new();
-        for (index, ((raw, key), value)) in raw.records.iter().zip(keys).zip(values).enumerate() {
-            let headers = named(&raw.headers, &mut headers);
-            let (key, value) = match (key, value) {
-                (Ok(key), Ok(value)) => (key, value),
-                (Err(error), _) => {
-                    undecodable.push(Undecodable { index, stage: Stage::DecodeKey, class: self.key.class(), error });
-                    continue;
-                }
-                (_, Err(error)) => {
-                    undecodable.push(Undecodable {
-                        index,
-                        stage: Stage::DecodeValue,
-                        class: self.value.class(),
-                        error,
-                    });
-                    continue;
-                }
-            };
-            let headers = match headers {
-                Ok(headers) => headers,
-                Err(error) => {
-                    undecodable.push(Undecodable {
-                        index,
-                        stage: Stage::DecodeHeader,
-                        class: self.header.class(),
-                        error,
-                    });
-                    continue;
-                }
-            };
-            records.push(Record {
-                offset: raw.offset,
-                timestamp_ms: raw.timestamp_ms,
-                timestamp_kind: raw.timestamp_kind,
-                renamed_topic: None,
-                key,
-                value,
-                headers,
-            });
+        // A part at a time: what the converters answer is then still in the processor's cache when records are made of it.
+        let parts = raw.records.chunks(PART).zip(raw.keys.chunks(PART)).zip(raw.values.chunks(PART));
+        for (part, ((envelopes, keys), values)) in parts.enumerate() {
+            let decoded = self.key.decode(topic, keys).into_iter().zip(self.value.decode(topic, values));
+            for (place, (envelope, (key, value))) in envelopes.iter().zip(decoded).enumerate() {
+                let headers = named(&envelope.headers, &mut headers);
+                let (stage, class, error) = match (key, value, headers) {
+                    (Ok(key), Ok(value), Ok(headers)) => {
+                        records.push(Record {
+                            offset: envelope.offset,
+                            timestamp_ms: envelope.timestamp_ms,
+                            timestamp_kind: envelope.timestamp_kind,
+                            renamed_topic: None,
+                            key,
+                            value,
+                            headers,
+                        });
+                        continue;
+                    }
+                    (Err(error), ..) => (Stage::DecodeKey, self.key.class(), error),
+                    (_, Err(error), _) => (Stage::DecodeValue, self.value.class(), error),
+                    (.., Err(error)) => (Stage::DecodeHeader, self.header.class(), error),
+                };
+                undecodable.push(Undecodable { index: part * PART + place, stage, class, error });
+            }
         }
         Decoded { batch: Batch { origin: raw.origin.clone(), records }, undecodable }
     }
@@ -115,7 +100,7 @@ impl Decoded {
         }
         for one in rejected {
             // Every record of the batch came from the raw one.
-            let Ok(index) = raw.records.binary_search_by_key(&one.offset, |record| record.offset) else { continue };
+            let Some(index) = raw.index_of(one.offset) else { continue };
             self.undecodable.push(Undecodable { index, stage: Stage::Transform, class: one.class, error: one.error });
         }
         self.undecodable.sort_by_key(|one| one.index);
@@ -125,14 +110,11 @@ impl Decoded {
 /// The dead letter of a record that cannot be decoded or transformed.
 pub(super) fn letter(raw: &RawBatch, record: Undecodable) -> DeadLetter<'_> {
     let Undecodable { index, stage, class, error } = record;
-    DeadLetter::of_sink(&raw.origin, &raw.records[index], stage, class, error)
+    DeadLetter::of_sink(&raw.origin, raw.record(index), stage, class, error)
 }
 
 /// A record's headers with their decoded values, which are taken from `values`; the first that could not be decoded is named.
-fn named(
-    names: &[(ByteString, Option<Bytes>)],
-    values: &mut impl Iterator<Item = Result<Datum>>,
-) -> Result<Vec<Header>> {
+fn named(names: &[RawHeader], values: &mut impl Iterator<Item = Result<Datum>>) -> Result<Vec<Header>> {
     if names.is_empty() {
         return Ok(Vec::new());
     }

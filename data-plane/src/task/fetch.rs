@@ -114,6 +114,16 @@ impl Fetcher {
     }
 }
 
+#[cfg(test)]
+impl Fetcher {
+    /// A fetcher whose thread is played by a test: what it tells, and where events come from.
+    pub(super) fn played() -> (Self, mpsc::UnboundedSender<FetchEvent>, std_mpsc::Receiver<Command>) {
+        let (commands, inbox) = std_mpsc::channel();
+        let (outbox, events) = mpsc::unbounded_channel();
+        (Self { commands, events, bell: Arc::default(), thread: None }, outbox, inbox)
+    }
+}
+
 impl Drop for Fetcher {
     fn drop(&mut self) {
         let _ = self.commands.send(Command::Abandon);

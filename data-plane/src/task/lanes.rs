@@ -30,6 +30,17 @@ pub(super) struct ChunkPlan {
     pub(super) records: Vec<usize>,
 }
 
+/// What the lanes are busy with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Load {
+    /// Any chunk could start at once
+    Idle,
+    /// A chunk could start that has none of these buckets
+    Some(Buckets),
+    /// None could
+    Full,
+}
+
 /// Splitting costs requests; a part is worth one from this many records while lanes are idle …
 const WORTH_SPLITTING_IDLE: usize = 64;
 /// … and from this many while all are busy anyway.
@@ -41,16 +52,21 @@ fn bucket(hash: u64) -> usize {
 }
 
 /// Splits a batch of `len` records into chunks for at most `lanes` lanes. No order key is in two of them.
-pub(super) fn plan(keys: &OrderKeys, len: usize, lanes: usize, idle: bool) -> Vec<ChunkPlan> {
-    let worth = if idle { WORTH_SPLITTING_IDLE } else { WORTH_SPLITTING_BUSY };
+pub(super) fn plan(keys: &OrderKeys, len: usize, lanes: usize, load: Load) -> Vec<ChunkPlan> {
+    let worth = if load == Load::Idle { WORTH_SPLITTING_IDLE } else { WORTH_SPLITTING_BUSY };
     let parts = (len / worth).clamp(1, lanes.max(1));
     match keys {
         OrderKeys::PerRecord(hashes) if hashes.len() == len => {
-            let mut plans: Vec<(Buckets, Vec<usize>)> = vec![([0; 4], Vec::new()); parts];
+            let occupied = if let Load::Some(occupied) = load { occupied } else { [0; 4] };
+            // Twice as many: what has to wait for others anyway is kept apart from what can go at once, so that a key that
+            // is in backoff holds up few others.
+            let mut plans: Vec<(Buckets, Vec<usize>)> = vec![([0; 4], Vec::new()); 2 * parts];
             for (index, hash) in hashes.iter().enumerate() {
                 let bucket = bucket(*hash);
-                let (buckets, records) = &mut plans[bucket * parts / 256];
-                buckets[bucket / 64] |= 1 << (bucket % 64);
+                let (word, bit) = (bucket / 64, 1 << (bucket % 64));
+                let waits = occupied[word] & bit != 0;
+                let (buckets, records) = &mut plans[bucket * parts / 256 + if waits { parts } else { 0 }];
+                buckets[word] |= bit;
                 records.push(index);
             }
             let used = plans.into_iter().filter(|(_, records)| !records.is_empty());
@@ -103,8 +119,20 @@ impl Lanes {
     }
 
     /// Whether a new chunk could start at once.
-    pub(super) fn has_idle(&self) -> bool {
-        self.waiting.is_empty() && self.running.len() < self.limit
+    pub(super) fn load(&self) -> Load {
+        if self.running.len() >= self.limit {
+            return Load::Full;
+        }
+        if self.waiting.is_empty() {
+            return Load::Idle;
+        }
+        let mut occupied = [0; 4];
+        for entry in self.running.iter().chain(&self.waiting) {
+            if let Order::Keys(buckets) = entry.order {
+                occupied.iter_mut().zip(buckets).for_each(|(all, one)| *all |= one);
+            }
+        }
+        Load::Some(occupied)
     }
 
     /// Queues a chunk of a partition and names it.

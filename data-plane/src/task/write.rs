@@ -200,7 +200,7 @@ impl Writer {
         }
         let letters = bad.into_iter().filter_map(|(index, error)| {
             let offset = chunk.batch.records[index].offset;
-            let record = chunk.raw.record(offset)?;
+            let record = chunk.raw.record(chunk.raw.index_of(offset)?);
             let letter = DeadLetter::of_sink(&chunk.raw.origin, record, Stage::Write, &self.class, error);
             Some(DeadLetter { attempts, ..letter })
         });
@@ -269,4 +269,4 @@ fn range(chunk: &Chunk, piece: &[usize]) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::task) mod tests;

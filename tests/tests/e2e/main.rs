@@ -10,6 +10,7 @@ mod connect_rest;
 mod failover;
 mod footprint;
 mod mongodb_pipeline;
+mod memory;
 mod plane_faults;
 mod registry;
 mod samples;

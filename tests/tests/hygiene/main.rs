@@ -7,7 +7,10 @@ mod source;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rules::{Finding, dependencies, detached_spawns, foreign_places, headers, sizes, unwraps, words, workspace_lints};
+use rules::{
+    Finding, dependencies, detached_spawns, foreign_places, headers, sizes, unsafe_code, unwraps, words,
+    workspace_lints,
+};
 use source::{Source, test_modules};
 
 /// Over this a file is named as one to split.
@@ -97,6 +100,11 @@ fn nothing_is_left_unfinished() {
 #[test]
 fn product_code_does_not_unwrap() {
     none(sources().iter().flat_map(unwraps));
+}
+
+#[test]
+fn one_file_alone_has_unsafe_code() {
+    none(sources().iter().flat_map(unsafe_code));
 }
 
 #[test]

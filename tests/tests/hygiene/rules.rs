@@ -103,6 +103,17 @@ pub(crate) fn words(source: &Source) -> Vec<Finding> {
     lines_with(source, numbered, &["todo!(", "unimplemented!(", "dbg!("]).collect()
 }
 
+/// The one file that may call C.
+const UNSAFE: &str = "data-plane/src/kafka/batch_queue.rs";
+
+pub(crate) fn unsafe_code(source: &Source) -> Vec<Finding> {
+    if source.path == UNSAFE {
+        Vec::new()
+    } else {
+        lines_with(source, source.product_lines(), &["unsafe_code"]).collect()
+    }
+}
+
 pub(crate) fn unwraps(source: &Source) -> Vec<Finding> {
     lines_with(source, source.product_lines(), &[".unwrap()"]).collect()
 }
@@ -231,6 +242,13 @@ mod tests {
         assert_eq!(words(&bad), [finding("x/src/a.rs:2", "`todo!(`")]);
         assert_eq!(words(&source("x/src/tests.rs", "dbg!(1); unimplemented!()")).len(), 2);
         assert_eq!(words(&source("x/src/a.rs", "// todo!()\nlet a = \"dbg!(1)\";\n")), []);
+    }
+
+    #[test]
+    fn unsafe_code_is_found_wherever_it_is_not_reviewed() {
+        let lifted = "#![allow(unsafe_code)]\n";
+        assert_eq!(unsafe_code(&source("x/src/a.rs", lifted)).len(), 1);
+        assert_eq!(unsafe_code(&source(UNSAFE, lifted)), []);
     }
 
     #[test]

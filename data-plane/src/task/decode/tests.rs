@@ -1,21 +1,16 @@
-use millrace_sdk::{Flat, TimestampKind, TopicPartition, Value};
+use millrace_sdk::{ByteString, Bytes, Flat, TimestampKind, TopicPartition, Value};
 
-use super::super::batch::RawRecord;
+use super::super::batch::Envelope;
 use super::*;
 use crate::convert::{Role, converter};
 
-fn record(offset: i64, value: &'static str, headers: &[(&'static str, Option<&'static str>)]) -> RawRecord {
+fn record(offset: i64, value: &'static str, headers: &[(&'static str, Option<&'static str>)]) -> (Envelope, Bytes) {
     let headers = headers
         .iter()
         .map(|(name, value)| (ByteString::from_static(name), value.map(|value| Bytes::from_static(value.as_bytes()))));
-    RawRecord {
-        offset,
-        timestamp_ms: None,
-        timestamp_kind: TimestampKind::None,
-        key: None,
-        value: Some(Bytes::from_static(value.as_bytes())),
-        headers: headers.collect(),
-    }
+    let envelope =
+        Envelope { offset, timestamp_ms: None, timestamp_kind: TimestampKind::None, headers: headers.collect() };
+    (envelope, Bytes::from_static(value.as_bytes()))
 }
 
 fn converters(header: &str) -> Converters {
@@ -27,8 +22,10 @@ fn converters(header: &str) -> Converters {
     Converters { key: make(Role::Key), value: make(Role::Value), header: make(Role::Header) }
 }
 
-fn raw(records: Vec<RawRecord>) -> RawBatch {
-    RawBatch { origin: TopicPartition { topic: "t".into(), partition: 0 }, records, receipt: None }
+fn raw(records: Vec<(Envelope, Bytes)>) -> RawBatch {
+    let (records, values): (Vec<_>, Vec<_>) = records.into_iter().map(|(record, value)| (record, Some(value))).unzip();
+    let keys = vec![None; records.len()];
+    RawBatch { origin: TopicPartition { topic: "t".into(), partition: 0 }, records, keys, values, receipt: None }
 }
 
 #[test]

@@ -1,28 +1,37 @@
 //! One partition of the poll thread: its queue, the batch that grows, and what is out for writing.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use millrace_sdk::TopicPartition;
-use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::error::KafkaError;
 
 use super::super::batch::{BatchBuilder, RawBatch};
 use super::super::consumer::Notes;
 use super::Limits;
 use super::ledger::Ledger;
+use crate::kafka::BatchQueue;
 
 /// Batches of a partition that may be out at a time: one is written, one waits for a lane. It bounds the distance between
 /// the watermark and the newest write.
 const MAX_OUT: usize = 2;
 
+/// A batch that is not full waits until this long after the one before it: under load many small ones would cost more than
+/// their records. A record that comes alone does not wait.
+const PACE: Duration = Duration::from_millis(5);
+
+/// Records that are taken from a queue at once, at the most.
+const SLICE: usize = 256;
+
 pub(super) struct Partition {
     pub(super) origin: TopicPartition,
     pub(super) assignment: u64,
     /// None once the partition is being given back
-    queue: Option<PartitionQueue<Notes>>,
+    queue: Option<BatchQueue<Notes>>,
     growing: BatchBuilder,
     out: usize,
+    /// When the last batch was handed on
+    sent: Option<Instant>,
 }
 
 /// What reading has brought.
@@ -36,8 +45,8 @@ pub(super) enum Reading {
 }
 
 impl Partition {
-    pub(super) fn new(origin: TopicPartition, assignment: u64, queue: PartitionQueue<Notes>) -> Self {
-        Self { origin, assignment, queue: Some(queue), growing: BatchBuilder::default(), out: 0 }
+    pub(super) fn new(origin: TopicPartition, assignment: u64, queue: BatchQueue<Notes>) -> Self {
+        Self { origin, assignment, queue: Some(queue), growing: BatchBuilder::default(), out: 0, sent: None }
     }
 
     /// Bytes in the batch that grows.
@@ -63,34 +72,55 @@ impl Partition {
 
     /// Moves records from the queue into the growing batch, up to `room` bytes.
     pub(super) fn read(&mut self, limits: &Limits, room: usize) -> Reading {
-        let Some(queue) = &self.queue else { return Reading::Drained };
         let before = self.growing.bytes();
         loop {
-            if self.is_full(limits) || self.growing.bytes() - before >= room {
+            let taken = self.growing.bytes() - before;
+            if self.is_full(limits) || taken >= room {
                 return Reading::Full;
             }
-            match queue.poll(Duration::ZERO) {
-                None => return Reading::Drained,
-                Some(Ok(message)) => self.growing.push(&message),
-                Some(Err(KafkaError::PartitionEOF(_))) => {}
-                Some(Err(error)) => return Reading::Error(error),
+            let Some(queue) = &mut self.queue else { return Reading::Drained };
+            // What is taken must be kept, so no more is asked for than there is room for.
+            let bytes = (room - taken).min(limits.batch_bytes.saturating_sub(self.growing.bytes()));
+            let fitting = self.growing.usual_size().map_or(1, |size| bytes / size);
+            let limit = fitting.clamp(1, SLICE).min(limits.batch_records - self.growing.len());
+            let mut failure = None;
+            let taken = queue.take(limit, |record| match record {
+                Ok(record) => self.growing.push(&record),
+                Err(KafkaError::PartitionEOF(_)) => {}
+                Err(error) => failure = Some(error),
+            });
+            match failure {
+                Some(error) => return Reading::Error(error),
+                None if taken < limit => return Reading::Drained,
+                None => {}
             }
         }
     }
 
     /// A record that came by the consumer's common queue after all.
     pub(super) fn push(&mut self, message: &rdkafka::message::BorrowedMessage<'_>) {
-        self.growing.push(message);
+        self.growing.push_stray(message);
     }
 
-    /// The growing batch, when it is time for it: at once while nothing is out, else only a full one, so that batches grow
+    /// When the growing batch is due, if it is one that only waits for time to pass.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let waits = self.out == 0 && !self.growing.is_empty() && self.queue.is_some();
+        self.sent.filter(|_| waits).map(|sent| sent + PACE)
+    }
+
+    /// The growing batch, when it is time for it: soon while nothing is out, else only a full one, so that batches grow
     /// by themselves when the store is slower than Kafka.
     pub(super) fn take(&mut self, limits: &Limits, ledger: &Arc<Ledger>) -> Option<RawBatch> {
-        let due = self.out == 0 || (self.out < MAX_OUT && self.is_full(limits));
-        if !due || self.growing.is_empty() || self.queue.is_none() {
+        if self.growing.is_empty() || self.queue.is_none() {
+            return None;
+        }
+        let now = Instant::now();
+        let paced = || self.sent.is_none_or(|sent| now.duration_since(sent) >= PACE);
+        if !(self.out < MAX_OUT && self.is_full(limits) || self.out == 0 && paced()) {
             return None;
         }
         self.out += 1;
+        self.sent = Some(now);
         let receipt = ledger.receipt(self.origin.clone(), self.assignment, self.growing.bytes());
         let mut batch = self.growing.take(self.origin.clone());
         batch.receipt = Some(receipt);

@@ -120,9 +120,15 @@ impl Fetching<'_> {
             let more = self.read()?;
             self.look_up_topics();
             if !more {
-                self.bell.wait(IDLE);
+                self.bell.wait(self.idle());
             }
         }
+    }
+
+    /// How long there is nothing to do, if nothing rings.
+    fn idle(&self) -> Duration {
+        let due = self.partitions.iter().filter(|_| !self.paused).filter_map(Partition::due).min();
+        due.map_or(IDLE, |due| due.saturating_duration_since(Instant::now()).min(IDLE))
     }
 
     fn tell(&self, event: FetchEvent) {

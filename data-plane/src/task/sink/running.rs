@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::FutureExt as _;
-use millrace_sdk::{Batch, Error, OrderKeys, TopicPartition};
+use millrace_sdk::{Batch, Error, OrderKeys, Record, TopicPartition};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -152,7 +152,7 @@ impl Running {
         let plans = if batch.records.is_empty() {
             Vec::new()
         } else {
-            lanes::plan(&keys, batch.records.len(), self.lane_count, self.lanes.has_idle())
+            lanes::plan(&keys, batch.records.len(), self.lane_count, self.lanes.load())
         };
         let parts = plans.len() + usize::from(!undecodable.is_empty());
         let oldest = raw.records.first().and_then(|record| record.timestamp_ms);
@@ -337,15 +337,28 @@ fn chunks(batch: Batch, keys: &OrderKeys, plans: Vec<ChunkPlan>, raw: &Raw) -> V
         _ => Ties::All,
     };
     let Batch { origin, records } = batch;
-    let mut records: Vec<Option<millrace_sdk::Record>> = records.into_iter().map(Some).collect();
-    let chunks = plans.into_iter().map(|plan| {
+    let parts = if plans.len() == 1 { vec![records] } else { split(records, &plans) };
+    let chunks = plans.into_iter().zip(parts).map(|(plan, records)| {
         let ties = ties(&plan.records, &plan.order);
-        // Every index is in one plan only.
-        let records = plan.records.iter().filter_map(|index| records[*index].take()).collect();
         let batch = Batch { origin: origin.clone(), records };
         (Chunk { batch, ties, raw: Arc::clone(raw) }, plan.order)
     });
     chunks.collect()
+}
+
+/// Deals records out; every index is in one plan, and a plan's are in order.
+fn split(records: Vec<Record>, plans: &[ChunkPlan]) -> Vec<Vec<Record>> {
+    let mut part_of = vec![0; records.len()];
+    for (part, plan) in plans.iter().enumerate() {
+        for index in &plan.records {
+            part_of[*index] = part;
+        }
+    }
+    let mut parts: Vec<Vec<Record>> = plans.iter().map(|plan| Vec::with_capacity(plan.records.len())).collect();
+    for (record, part) in records.into_iter().zip(part_of) {
+        parts[part].push(record);
+    }
+    parts
 }
 
 async fn until(instant: Option<Instant>) {
@@ -359,3 +372,6 @@ fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

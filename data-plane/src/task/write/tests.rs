@@ -54,20 +54,20 @@ fn chunk(len: i64, ties: Ties) -> Chunk {
         value: Datum::schemaless(Value::Int(offset)),
         headers: Vec::new(),
     });
-    let raw = (0..len).map(|offset| crate::task::batch::RawRecord {
+    let raw = (0..len).map(|offset| crate::task::batch::Envelope {
         offset,
         timestamp_ms: None,
         timestamp_kind: TimestampKind::None,
-        key: None,
-        value: None,
         headers: Vec::new(),
     });
-    let raw = Arc::new(RawBatch { origin: origin.clone(), records: raw.collect(), receipt: None });
+    let nothing = || (0..len).map(|_| None).collect();
+    let (keys, values) = (nothing(), nothing());
+    let raw = Arc::new(RawBatch { origin: origin.clone(), records: raw.collect(), keys, values, receipt: None });
     Chunk { batch: Batch { origin, records: records.collect() }, ties, raw }
 }
 
-fn writer(store: Arc<Fickle>, tolerance: &str) -> Writer {
-    let spec = Arc::new(TaskSpec {
+pub(in crate::task) fn spec(tolerance: &str) -> Arc<TaskSpec> {
+    Arc::new(TaskSpec {
         id: TaskId { tenant: "default".to_owned(), connector: "c".to_owned(), index: 0 },
         generation: 1,
         set_revision: 1,
@@ -81,7 +81,12 @@ fn writer(store: Arc<Fickle>, tolerance: &str) -> Writer {
             .into(),
         task_config: BTreeMap::new(),
         tenant_settings: BTreeMap::new(),
-    });
+    })
+}
+
+/// A writer to `store`.
+pub(in crate::task) fn writer(store: Arc<dyn SinkTask>, tolerance: &str) -> Writer {
+    let spec = spec(tolerance);
     let metrics = Arc::new(crate::metrics::Metrics::global().task(&spec.id));
     let (statuses, _) = tokio::sync::mpsc::unbounded_channel();
     let reporter = Arc::new(Reporter::new(Arc::clone(&spec), statuses, Arc::clone(&metrics)));
@@ -108,7 +113,7 @@ fn writer(store: Arc<Fickle>, tolerance: &str) -> Writer {
 
 fn run(store: &Arc<Fickle>, tolerance: &str, chunk: &Chunk) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    let writer = writer(Arc::clone(store), tolerance);
+    let writer = writer(Arc::<Fickle>::clone(store), tolerance);
     runtime.block_on(writer.write(chunk, &CancellationToken::new()))
 }
 

@@ -9,6 +9,7 @@ use super::super::super::consumer;
 use super::super::FetchEvent;
 use super::super::partition::Partition;
 use super::{Fetching, is};
+use crate::kafka::BatchQueue;
 
 impl Fetching<'_> {
     /// Takes partitions over: split first, then assigned, so that no record goes to the common queue.
@@ -19,12 +20,9 @@ impl Fetching<'_> {
         for (topic, partition) in partitions {
             list.add_partition(&topic, partition);
             let origin = TopicPartition { topic: Arc::from(topic), partition };
-            let mut queue = self
-                .consumer
-                .split_partition_queue(&origin.topic, partition)
-                .ok_or_else(|| Error::internal(format!("librdkafka has no queue for {origin}")))?;
             let bell = Arc::clone(self.bell);
-            queue.set_nonempty_callback(move || bell.ring());
+            let queue = BatchQueue::split(&self.consumer, &origin.topic, partition, move || bell.ring())
+                .ok_or_else(|| Error::internal(format!("librdkafka has no queue for {origin}")))?;
             // A partition that comes again while the old assignment still winds down is a new one.
             self.drop_partition(&origin);
             self.partitions.push(Partition::new(origin.clone(), self.assignment, queue));
