@@ -38,10 +38,11 @@ async fn try_out(client: &Client, settings: &Settings) -> Result<Findings> {
         ));
     }
     match stream::open(client, settings, &Start::Now, &Special::default()).await {
-        Ok(mut stream) => match stream.next().await {
-            Some(Err(error)) => return Err(refused(error, &settings.scope)),
-            Some(Ok(_)) | None => {}
-        },
+        Ok(mut stream) => {
+            if let Some(Err(error)) = stream.next().await {
+                return Err(refused(error, &settings.scope));
+            }
+        }
         Err(error) if stream::code(&error) == Some(26) => findings
             .warnings
             .push(Problem::new("database", format!("{} does not exist yet; it is waited for", settings.scope))),

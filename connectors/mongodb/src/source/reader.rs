@@ -138,54 +138,53 @@ impl Reader {
         let chunks = events.chunks(self.settings.poll_max);
         let last = chunks.len() - 1;
         for (index, chunk) in chunks.enumerate() {
-            let mut reached = None;
-            let bytes = chunk.iter().map(|event| event.len()).sum();
-            let mut batch = self.output.batch(&mut self.inferrer, bytes);
-            for bytes in chunk {
-                let merged;
-                let bytes = match oversized::merge(&mut self.fragments, bytes)? {
-                    oversized::Merged::Whole => *bytes,
-                    oversized::Merged::Of(whole) => {
-                        merged = whole;
-                        &merged
-                    }
-                    oversized::Merged::Pending => continue,
-                };
-                let event = Event::parse(bytes)?;
-                let token = event.id.and_then(super::raw::Raw::document);
-                let is_old = match token {
-                    Some(token) if self.resume.until.is_some() => {
-                        self.resume.is_old(&event.namespace(), &Token::of(token)?)
-                    }
-                    _ => false,
-                };
-                if !is_old {
-                    batch.add(&event)?;
-                }
-                reached = token.map(<[u8]>::to_vec);
+            let (mut batch, reached) = self.batch(chunk)?;
+            let token = match &end {
+                Some(end) if index == last && self.fragments.is_empty() => Some(end.clone()),
+                _ => reached,
+            };
+            if let Some(token) = &token {
+                batch.positions.push(self.position(token)?);
             }
-            let made = batch.finish();
-            let token = match (&end, reached) {
-                (Some(end), _) if index == last && self.fragments.is_empty() => Some(end.clone()),
-                (_, Some(token)) => Some(Token::of(&token)?),
-                _ => None,
-            };
-            let positions = match &token {
-                Some(token) => vec![self.position(token)?],
-                None => Vec::new(),
-            };
-            self.send(SourceBatch {
-                records: made.records,
-                failures: made.failures,
-                positions,
-                ..SourceBatch::default()
-            })
-            .await?;
+            self.send(batch).await?;
             if let Some(token) = token {
                 self.reached(token, place);
             }
         }
         Ok(())
+    }
+
+    /// What becomes of events, and the token of the last one that is whole.
+    fn batch(&mut self, events: &[&[u8]]) -> Result<(SourceBatch, Option<Token>)> {
+        let mut reached = None;
+        let bytes = events.iter().map(|event| event.len()).sum();
+        let mut batch = self.output.batch(&mut self.inferrer, bytes);
+        for bytes in events {
+            let merged;
+            let bytes = match oversized::merge(&mut self.fragments, bytes)? {
+                oversized::Merged::Whole => *bytes,
+                oversized::Merged::Of(whole) => {
+                    merged = whole;
+                    &merged
+                }
+                oversized::Merged::Pending => continue,
+            };
+            let event = Event::parse(bytes)?;
+            let token = event.id.and_then(super::raw::Raw::document);
+            let is_old = match token {
+                Some(token) if self.resume.until.is_some() => {
+                    self.resume.is_old(&event.namespace(), &Token::of(token)?)
+                }
+                _ => false,
+            };
+            if !is_old {
+                batch.add(&event)?;
+            }
+            reached = token.map(<[u8]>::to_vec);
+        }
+        let made = batch.finish();
+        let batch = SourceBatch { records: made.records, failures: made.failures, ..SourceBatch::default() };
+        Ok((batch, reached.as_deref().map(Token::of).transpose()?))
     }
 
     fn reached(&mut self, token: Token, place: &mut Start) {
