@@ -7,8 +7,8 @@
 pub mod cluster;
 pub mod kafka;
 pub mod process;
-pub mod replica_set;
 pub mod proxy;
+pub mod replica_set;
 pub mod rest;
 pub mod standalone;
 pub mod stores;
