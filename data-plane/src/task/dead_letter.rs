@@ -242,7 +242,6 @@ impl DeadLetters {
         if !self.headers {
             return headers;
         }
-        let kind = letter.error.kind().name();
         let cause = letter.error.class().unwrap_or_else(|| exception_class(letter.error.kind())).to_owned();
         let own = [
             ("__connect.errors.topic", Some(letter.topic.to_owned())),

@@ -58,14 +58,16 @@ pub(super) fn plan(keys: &OrderKeys, len: usize, lanes: usize, load: Load) -> Ve
     match keys {
         OrderKeys::PerRecord(hashes) if hashes.len() == len => {
             let occupied = if let Load::Some(occupied) = load { occupied } else { [0; 4] };
-            // Twice as many: what has to wait for others anyway is kept apart from what can go at once, so that a key that
-            // is in backoff holds up few others.
-            let mut plans: Vec<(Buckets, Vec<usize>)> = vec![([0; 4], Vec::new()); 2 * parts];
+            // What has to wait for others anyway is kept apart from what can go at once, and dealt out by key to as many
+            // chunks as there are lanes, however few records that makes each: a key in backoff then holds up those of its
+            // lane, not all.
+            let mut plans: Vec<(Buckets, Vec<usize>)> = vec![([0; 4], Vec::new()); parts + lanes.max(1)];
             for (index, hash) in hashes.iter().enumerate() {
                 let bucket = bucket(*hash);
                 let (word, bit) = (bucket / 64, 1 << (bucket % 64));
                 let waits = occupied[word] & bit != 0;
-                let (buckets, records) = &mut plans[bucket * parts / 256 + if waits { parts } else { 0 }];
+                let place = if waits { parts + bucket * lanes.max(1) / 256 } else { bucket * parts / 256 };
+                let (buckets, records) = &mut plans[place];
                 buckets[word] |= bit;
                 records.push(index);
             }

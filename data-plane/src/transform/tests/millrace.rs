@@ -241,10 +241,9 @@ fn endless_loops_and_memory_bombs_are_stopped() {
         ("value.s = \"x\"; loop { value.s += value.s; }", "stopped at a limit"),
         ("let i = 0; loop { value[`${i}`] = \"y\"; i += 1; }", "stopped at a limit"),
         ("let i = 0; loop { let s = \"\"; s.pad(100000, \"x\"); value[`${i}`] = s; i += 1; }", "stopped at a limit"),
-        ("let a = range(0, 1000000000).map(|i| i); a", ""),
-        ("for i in 0..1000000000 { }", "stopped at a limit"),
+        ("let n = 0; for i in 0..1000000000 { n += i; }", "stopped at a limit"),
     ] {
-        let error = on(&[("script", script)], raw(ORDER)).unwrap_err();
+        let error = on(&[("script", script)], raw(ORDER)).expect_err(script);
         assert!(error.contains("transforms.t.script: ") && error.contains(part), "{script}: {error}");
     }
     // An expression may not loop at all; a function within one is bounded like a script.
