@@ -64,6 +64,9 @@ impl Metrics {
         let seconds = |name: &'static str, what: &'static str| {
             meter.f64_histogram(name).with_unit("s").with_description(what).with_boundaries(SECONDS.to_vec()).build()
         };
+        let moment = |name: &'static str, what: &'static str| {
+            meter.f64_gauge(name).with_unit("s").with_description(what).build()
+        };
         Self {
             sink_records: count("millrace.sink.records", "{record}", "Records that the store has confirmed"),
             sink_batch_size: meter
@@ -78,11 +81,7 @@ impl Metrics {
                 "{record}",
                 "Records between the end of the task's partitions and what is written",
             ),
-            sink_lag_seconds: meter
-                .f64_gauge("millrace.sink.lag.time")
-                .with_unit("s")
-                .with_description("Age of the oldest record that waits to be written")
-                .build(),
+            sink_lag_seconds: moment("millrace.sink.lag.time", "Age of the oldest record that waits to be written"),
             sink_superseded: count(
                 "millrace.sink.superseded",
                 "{record}",
@@ -95,19 +94,11 @@ impl Metrics {
             dead_letter_requests: count("millrace.dead_letter.requests", "{record}", "Dead letters that were produced"),
             dead_letter_failures: count("millrace.dead_letter.failures", "{record}", "Dead letters that Kafka refused"),
             errors: count("millrace.errors.records", "{record}", "Records that failed, by stage and kind of error"),
-            failures: count(
-                "millrace.errors.failures",
-                "{failure}",
-                "Operations that failed, by stage and kind of error",
-            ),
+            failures: count("millrace.errors.failures", "{failure}", "Failed operations, by stage and kind of error"),
             retries: count("millrace.errors.retries", "{retry}", "Operations that were tried again"),
             skipped: count("millrace.errors.skipped", "{record}", "Records passed over, as errors.tolerance allows"),
             logged: count("millrace.errors.logged", "{error}", "Errors written to the log (errors.log.enable)"),
-            last_error: meter
-                .f64_gauge("millrace.errors.last.time")
-                .with_unit("s")
-                .with_description("When the task had its last error, in seconds since 1970")
-                .build(),
+            last_error: moment("millrace.errors.last.time", "When the task had its last error, in seconds since 1970"),
             task_restarts: count("millrace.task.restarts", "{restart}", "Restarts of a task after an error"),
             task_state: gauge("millrace.task.state", "1", "1 for the state that the task is in, 0 for all others"),
             worker_tasks: gauge("millrace.worker.tasks", "{task}", "Tasks of this worker"),

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)] // a test may
 #![allow(unsafe_code)] // an allocator cannot be written without
 
+#[allow(dead_code, reason = "uses a part of what the tests share")]
 mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};

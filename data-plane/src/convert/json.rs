@@ -153,17 +153,18 @@ fn checked(payload: &Bytes) -> Result<Bytes> {
 
 /// The payload in UTF-8 without a byte order mark, when it has one or is UTF-16; None when it is neither.
 fn from_utf16(payload: &Bytes) -> Option<Bytes> {
-    let (text, unit): (&[u8], fn([u8; 2]) -> u16) = match payload.get(..2)? {
+    let (text, big_endian) = match payload.get(..2)? {
         [0xef, 0xbb] if payload.get(2) == Some(&0xbf) => return Some(payload.slice(3..)),
-        [0xfe, 0xff] => (&payload[2..], u16::from_be_bytes),
-        [0xff, 0xfe] => (&payload[2..], u16::from_le_bytes),
+        [0xfe, 0xff] => (&payload[2..], true),
+        [0xff, 0xfe] => (&payload[2..], false),
         // JSON begins with a character of ASCII.
-        [0, _] => (payload, u16::from_be_bytes),
-        [_, 0] => (payload, u16::from_le_bytes),
+        [0, _] => (&payload[..], true),
+        [_, 0] => (&payload[..], false),
         _ => return None,
     };
     let (units, []) = text.as_chunks::<2>() else { return None };
-    let text: Result<String, _> = char::decode_utf16(units.iter().map(|pair| unit(*pair))).collect();
+    let unit = |pair: &[u8; 2]| if big_endian { u16::from_be_bytes(*pair) } else { u16::from_le_bytes(*pair) };
+    let text: Result<String, _> = char::decode_utf16(units.iter().map(unit)).collect();
     text.ok().map(Bytes::from)
 }
 

@@ -8,8 +8,11 @@ use millrace_sdk::{Batch, ByteString, Bytes, Datum, Flat, Header, Record, Timest
 use crate::convert::{Converter, Role, converter};
 use crate::transform;
 
+/// Takes any bytes; fails by panicking.
+pub type Target = fn(&[u8]);
+
 /// What is fuzzed: a name and the function.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("converters", converters),
     ("headers", headers),
     ("json", json),

@@ -295,6 +295,7 @@ impl Reader {
     }
 
     /// Waits until all that is in the topic now can be read: committed or aborted. Answers where that ends.
+    #[expect(clippy::disallowed_methods, reason = "a thread of the blocking pool waits for the broker")]
     fn settle(&self, stop: &AtomicBool) -> Result<BTreeMap<i32, i64>> {
         let all = consumer(&self.settings.clone().with("isolation.level", "read_uncommitted"))?;
         let committed = consumer(&self.settings)?;

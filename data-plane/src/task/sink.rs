@@ -25,6 +25,7 @@ use super::supervise::Life;
 use super::write::{Outcome, Writer};
 use crate::convert::{Role, converter};
 use crate::framework::{SinkSettings, full_match};
+use crate::model::TaskSpec;
 use crate::transform;
 
 use partitions::Partitions;
@@ -58,18 +59,7 @@ async fn open(life: &Life) -> Result<Running> {
         header: converter(Role::Header, &spec.config, &spec.tenant_settings)?,
     };
     let transforms = transform::chain(&spec.config)?;
-    let mut config = spec.config.clone();
-    config.extend(spec.task_config.clone());
-    let context = TaskContext {
-        tenant: spec.id.tenant.clone(),
-        connector: spec.id.connector.clone(),
-        task: spec.id.index,
-        tasks_total: spec.tasks_total,
-        generation: spec.generation,
-        topics: settings.topics.clone(),
-        config: Arc::new(config),
-        versions: settings.versions(),
-    };
+    let context = context(spec, &settings);
     let flat = Arc::clone(&context.config);
     let dead_letters = DeadLetters::open(spec, &settings.common, &life.environment.producers, &life.metrics).await?;
     let dead_letters = Arc::new(dead_letters);
@@ -107,6 +97,22 @@ async fn open(life: &Life) -> Result<Running> {
         ending: None,
         failure: None,
     })
+}
+
+/// What the connector is told of its task.
+fn context(spec: &TaskSpec, settings: &SinkSettings) -> TaskContext {
+    let mut config = spec.config.clone();
+    config.extend(spec.task_config.clone());
+    TaskContext {
+        tenant: spec.id.tenant.clone(),
+        connector: spec.id.connector.clone(),
+        task: spec.id.index,
+        tasks_total: spec.tasks_total,
+        generation: spec.generation,
+        topics: settings.topics.clone(),
+        config: Arc::new(config),
+        versions: settings.versions(),
+    }
 }
 
 fn limits(settings: &SinkSettings) -> Limits {

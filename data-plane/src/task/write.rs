@@ -115,9 +115,7 @@ impl Writer {
                 return outcome;
             }
             if verdict.again.is_empty() {
-                if failing_since.take().is_some() {
-                    self.reporter.remark("write", None);
-                }
+                self.recovered(&mut failing_since);
                 continue;
             }
             let since = *failing_since.get_or_insert_with(Instant::now);
@@ -133,6 +131,12 @@ impl Writer {
             }
         }
         Outcome::Done
+    }
+
+    fn recovered(&self, failing_since: &mut Option<Instant>) {
+        if failing_since.take().is_some() {
+            self.reporter.remark("write", None);
+        }
     }
 
     async fn attempt(&self, chunk: &Chunk, piece: &[usize]) -> millrace_sdk::Result<WriteReport> {

@@ -51,6 +51,18 @@ fn config(topic: &str, uri: &str) -> Value {
     })
 }
 
+/// A mongod that asks for TLS and a login, with the certificates in `directory`.
+fn secured_mongod(directory: &Path, port: u16) -> Process {
+    let options = "--bind_ip 127.0.0.1 --nounixsocket --auth --tlsMode requireTLS \
+        --tlsAllowConnectionsWithoutCertificates --wiredTigerCacheSizeGB 0.25";
+    let mut command = Command::new(mongod());
+    command.args(options.split_ascii_whitespace()).arg("--port").arg(port.to_string());
+    for (option, file) in [("--dbpath", "data"), ("--tlsCertificateKeyFile", "server.pem"), ("--tlsCAFile", "ca.pem")] {
+        command.arg(option).arg(directory.join(file));
+    }
+    Process::start("mongod-tls", directory, &mut command)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn passwords_certificates_and_own_authorities_work() {
     let millrace = Standalone::start().await;
@@ -59,27 +71,7 @@ async fn passwords_certificates_and_own_authorities_work() {
     certificates(&directory);
     let port = free_port();
     let file = |name: &str| directory.join(name).to_string_lossy().into_owned();
-    let mut command = Command::new(mongod());
-    command
-        .args([
-            "--bind_ip",
-            "127.0.0.1",
-            "--nounixsocket",
-            "--auth",
-            "--port",
-            &port.to_string(),
-            "--dbpath",
-            &file("data"),
-        ])
-        .args([
-            "--tlsMode",
-            "requireTLS",
-            "--tlsAllowConnectionsWithoutCertificates",
-            "--wiredTigerCacheSizeGB",
-            "0.25",
-        ])
-        .args(["--tlsCertificateKeyFile", &file("server.pem"), "--tlsCAFile", &file("ca.pem")]);
-    let _mongod = Process::start("mongod-tls", &directory, &mut command);
+    let _mongod = secured_mongod(&directory, port);
     let uri = |credentials: &str, more: &str| {
         format!("mongodb://{credentials}127.0.0.1:{port}/?tls=true&serverSelectionTimeoutMS=3000{more}")
     };

@@ -83,15 +83,12 @@ impl Reference {
     /// The value in an event without a schema; None when there is no such field.
     pub(super) fn schemaless(&self, event: &Fields) -> Result<Option<Value>, Error> {
         let get = |fields: &Fields, name: &str| position(fields, name).map(|index| fields[index].1.clone());
-        if let Some(parent) = &self.parent {
-            match get(event, parent) {
-                Some(inner @ (Value::Map(_) | Value::Json(_))) => {
-                    let inner = require_map(inner, "source field insertion")?;
-                    if let Some(value) = get(&inner, &self.field) {
-                        return Ok(Some(value));
-                    }
-                }
-                Some(_) | None => {}
+        if let Some(parent) = &self.parent
+            && let Some(inner @ (Value::Map(_) | Value::Json(_))) = get(event, parent)
+        {
+            let inner = require_map(inner, "source field insertion")?;
+            if let Some(value) = get(&inner, &self.field) {
+                return Ok(Some(value));
             }
         }
         Ok(get(event, &self.field))

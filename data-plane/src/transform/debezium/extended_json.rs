@@ -81,6 +81,16 @@ fn wrong(name: &str) -> Error {
     Error::bad_record(format!("extended JSON: {name} does not have the form that MongoDB gives it"))
 }
 
+/// The seconds of a timestamp. They are unsigned, and Debezium reads them as signed.
+fn timestamp(value: &Bson) -> Option<i32> {
+    let Bson::Document(parts) = value else { return None };
+    match parts.iter().find(|(name, _)| **name == *"t")? {
+        (_, Bson::Int32(seconds)) => Some(*seconds),
+        (_, Bson::Int64(seconds)) => u32::try_from(*seconds).ok().map(u32::cast_signed),
+        _ => None,
+    }
+}
+
 /// A map that stands for a value of another type; None for an ordinary document.
 fn special(fields: &[(ByteString, Value)]) -> Result<Option<Bson>> {
     let Some((name, first)) = fields.first() else { return Ok(None) };
@@ -96,21 +106,7 @@ fn special(fields: &[(ByteString, Value)]) -> Result<Option<Bson>> {
         "$numberLong" => Bson::Int64(as_text()?.parse().map_err(|_| wrong(name))?),
         "$numberDouble" => double(&as_text()?)?,
         "$date" => Bson::Date(date(first).ok_or_else(|| wrong(name))?),
-        "$timestamp" => match bson(first)? {
-            Bson::Document(parts) => {
-                let seconds = parts.iter().find(|(name, _)| **name == *"t").map(|(_, value)| value);
-                match seconds {
-                    Some(Bson::Int32(seconds)) => Bson::Date(1000 * i64::from(*seconds)),
-                    // It is unsigned, and Debezium reads it as signed.
-                    Some(Bson::Int64(seconds)) => {
-                        let seconds = u32::try_from(*seconds).map_err(|_| wrong(name))?;
-                        Bson::Date(1000 * i64::from(seconds.cast_signed()))
-                    }
-                    _ => return Err(wrong(name)),
-                }
-            }
-            _ => return Err(wrong(name)),
-        },
+        "$timestamp" => Bson::Date(1000 * i64::from(timestamp(&bson(first)?).ok_or_else(|| wrong(name))?)),
         "$binary" => match bson(first)? {
             Bson::Document(parts) => match parts.iter().find(|(name, _)| **name == *"base64") {
                 Some((_, Bson::Text(text))) => binary(text)?,

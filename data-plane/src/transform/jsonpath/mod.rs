@@ -142,10 +142,8 @@ impl Step {
             }
             (Self::All, _) => members(value, out)?,
             (Self::Descend, _) => descend(value, out)?,
-            (Self::Filter(condition), Value::Map(_)) => {
-                if condition.holds(root, value, missing)? {
-                    out.push(value.clone());
-                }
+            (Self::Filter(condition), Value::Map(_)) if condition.holds(root, value, missing)? => {
+                out.push(value.clone());
             }
             (Self::Filter(condition), Value::List(items)) => {
                 for item in items {

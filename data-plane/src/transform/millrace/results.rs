@@ -45,7 +45,8 @@ impl Millrace {
             None => return Ok(()),
         };
         // A tombstone stays one: there is nothing to set fields in.
-        if !value.is_unit() && !(self.set.is_empty() && self.drop.is_empty()) {
+        let changes = !self.set.is_empty() || !self.drop.is_empty();
+        if changes && !value.is_unit() {
             let found = value.type_name();
             let Some(mut document) = document(value) else {
                 let option = self.set.first().map_or("drop", |(_, one)| &one.option);

@@ -111,8 +111,7 @@ fn topics_come_from_headers() {
 fn keys_and_values_are_dropped() {
     let [datum, plain] = both();
     let strict = schema(&datum).clone();
-    let loose =
-        Datum::Decoded { schema: Some(Arc::new(Schema { optional: true, ..strict.clone() })), value: datum.value() };
+    let loose = Datum::Decoded { schema: Some(Arc::new(Schema { optional: true, ..strict })), value: datum.value() };
     for (behavior, before, expected) in [
         ("nullify", &datum, Ok(None)),
         ("retain", &datum, Ok(Some(false))),

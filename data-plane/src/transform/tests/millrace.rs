@@ -212,10 +212,15 @@ fn schemas_follow_the_values() {
     assert_eq!(fields(&list)[5].1, Value::List(vec![Value::Float(1.0), Value::Float(2.5)]));
     let error = on(&[("set.new", "[1, \"x\"]")], datum.clone()).unwrap_err();
     assert!(error.contains("a list with elements of different types has no schema"), "{error}");
+}
+
+#[test]
+fn records_of_a_like_schema_share_one() {
+    let schema = Arc::new(structure(&[("id", plain(Type::Int32, false))]));
+    let datum = typed(&schema, &[Value::Int(1)]);
     // A key where there was none gets a schema like the value.
     let keyed = run(&millrace(&[("key", "value.id")]), record(Datum::Null, datum.clone())).unwrap().unwrap();
     assert_eq!(*super::schema(&keyed.key), *plain(Type::Int64, true));
-    // Records of a like schema share one.
     let mut chain = make_chain(&millrace(&[("set.new", "1")]));
     let mut all = batch(vec![record(Datum::Null, datum.clone()), record(Datum::Null, datum)]);
     assert!(chain.apply(&mut all).is_empty());

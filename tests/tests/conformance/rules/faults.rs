@@ -59,7 +59,7 @@ pub(crate) async fn away(sink: Arc<Sink>) -> Verdict {
     let (checked, opened) =
         tokio::join!(sink.plugin.check(&place.config, &context), sink.plugin.open(&place.config, context.clone()));
     assert!(begun.elapsed() < ANSWER, "opening and checking took {:?}", begun.elapsed());
-    let error = checked.err().expect("a check of a store that is away has nothing to say against it");
+    let error = checked.expect_err("a check of a store that is away has nothing to say against it");
     assert_transient(&[error], "checked while the store is away");
     let task: Box<dyn SinkTask> = match opened {
         Ok(task) => {
@@ -108,7 +108,7 @@ pub(crate) async fn stalled_check(sink: Arc<Sink>) -> Verdict {
     let context = context(&place, &place.config);
     let checked = tokio::time::timeout(CHECK, sink.plugin.check(&place.config, &context)).await;
     let checked = checked.unwrap_or_else(|_| panic!("a check that has not ended after {CHECK:?}"));
-    assert_transient(&[checked.err().expect("nobody answered the check, and it says that all is well")], "check");
+    assert_transient(&[checked.expect_err("nobody answered the check, and it says that all is well")], "check");
     Verdict::Kept
 }
 

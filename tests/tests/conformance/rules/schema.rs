@@ -5,8 +5,11 @@ use millrace_sdk::{ConnectorKind, Flat};
 
 use super::{Entry, Verdict};
 
-/// A rule of the definition: its name, and how to try it.
-pub(crate) const RULES: &[(&str, fn(&Entry) -> Verdict)] = &[
+/// How a rule of the definition is tried.
+pub(crate) type Rule = fn(&Entry) -> Verdict;
+
+/// The rules of the definition and their names.
+pub(crate) const RULES: &[(&str, Rule)] = &[
     ("is found by all its names", names),
     ("every key is documented", documented),
     ("secrets are passwords", secrets),

@@ -205,14 +205,14 @@ pub(crate) async fn away(source: Arc<Source>) -> Verdict {
     proxy.set(Fault::Cut);
     let context = context(&place, &place.config);
     let checked = source.plugin.check(&place.config, &context).await;
-    let error = checked.err().expect("a check of a store that is away has nothing to say against it");
+    let error = checked.expect_err("a check of a store that is away has nothing to say against it");
     assert!(is_transient(&error), "checked: {}", error.chain());
     match source.plugin.open(&place.config, context, Positions::default()).await {
         Err(error) => assert!(is_transient(&error), "opened: {}", error.chain()),
         Ok(mut task) => {
             let polled =
                 tokio::time::timeout(PATIENCE, task.poll()).await.unwrap_or_else(|_| panic!("waits in silence"));
-            let error = polled.err().expect("records from a store that is away");
+            let error = polled.expect_err("records from a store that is away");
             assert!(is_transient(&error), "polled: {}", error.chain());
         }
     }

@@ -57,6 +57,7 @@ pub(crate) fn plain() -> Vec<Sample> {
 }
 
 /// Numbers, texts, and what a lenient reader might take for JSON.
+#[expect(clippy::too_many_lines, reason = "a table")]
 pub(crate) fn syntax() -> Vec<Sample> {
     let deep = |levels: usize| [vec![b'['; levels], vec![b']'; levels]].concat();
     let mut samples = vec![

@@ -56,9 +56,7 @@ fn change_streams_are_repeated() {
                     r#"{"operationType":"update","documentKey":{"_id":1},
                         "updateDescription":{"updatedFields":{"a.b":2},"removedFields":["c"],"truncatedArrays":[]}}"#,
                 ),
-                Some(
-                    doc! { "q": by.clone(), "u": { "$set": { "a.b": 2_i64 }, "$unset": { "c": "" } }, "upsert": false },
-                ),
+                Some(doc! { "q": by, "u": { "$set": { "a.b": 2_i64 }, "$unset": { "c": "" } }, "upsert": false }),
             ),
             (
                 None,
@@ -180,7 +178,7 @@ fn qlik_is_repeated() {
                 ),
                 Some(doc! { "q": by.clone(), "u": { "$set": { "a": 3_i64 } }, "upsert": true }),
             ),
-            (key, Some(r#"{"headers_operation":"DELETE","a":1}"#), Some(doc! { "q": by.clone(), "limit": 1_i32 })),
+            (key, Some(r#"{"headers_operation":"DELETE","a":1}"#), Some(doc! { "q": by, "limit": 1_i32 })),
             (key, Some(r#"{"headers":{"operation":"update"},"data":{"a":1},"beforeData":{"a":1}}"#), None),
             (key, None, None),
         ],

@@ -66,7 +66,7 @@ fn allow(fields: &[String], path: &str, document: &mut Document) {
         match &mut value {
             Bson::Document(inner) => {
                 let everything = format!("{here}.**");
-                if !fields.iter().any(|field| *field == everything) {
+                if !fields.contains(&everything) {
                     allow(fields, &here, inner);
                 }
             }
