@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 
+import mongodb
 import report
 from broker import Broker
 from cases import CASES, connector, enveloped, orders
@@ -23,20 +24,27 @@ OUT = pathlib.Path(os.environ.get("BENCH_OUT", pathlib.Path(__file__).parent))
 SIDES = [name for name in os.environ.get("BENCH_SIDES", "connect,millrace").split(",") if name]
 
 
+def records_in(topic):
+    """Records with schemas are four times as large: half as many do. Stores take longer than the end of nothing."""
+    return RECORDS // {"orders-schema": 2, mongodb.TOPIC: mongodb.SHARE}.get(topic, 1)
+
+
 def records_of(case):
-    """Records with schemas are four times as large; half as many do."""
-    return RECORDS // 2 if case.topic == "orders-schema" else RECORDS
+    return records_in(mongodb.TOPIC if case.end.startswith("mongodb-") else case.topic)
 
 
 class Bench:
-    def __init__(self, folder, broker):
+    def __init__(self, folder, disk, broker):
         self.folder = folder
+        self.disk = disk
         self.broker = broker
-        self.cases = [case for case in CASES if not CHOSEN or case.name in CHOSEN]
+        self.cases = [case for case in CASES + mongodb.CASES if not CHOSEN or case.name in CHOSEN]
+        self.mongodb = None
         self.sides = {side.name: side for side in (Connect, Millrace) if side.name in SIDES}
         self.runs = {}
         self.starts = {}
         self.limits = {}
+        self.store_limits = {}
         self.sizes = {}
         self.count = 0
 
@@ -44,11 +52,14 @@ class Bench:
         self.sides = {name: side(self.folder, self.broker.bootstrap) for name, side in self.sides.items()}
         for side in self.sides.values():
             side.start()
-        makers = {"orders": orders, "orders-schema": enveloped}
+        makers = {"orders-schema": enveloped}
         for topic in sorted({case.topic for case in self.cases if case.topic} | {"orders"}):
             self.broker.create(topic)
-            count = RECORDS if topic == "orders" else RECORDS // 2
-            print(f"{topic}: {self.broker.produce(topic, makers[topic](count))} records", flush=True)
+            count = self.broker.produce(topic, makers.get(topic, orders)(records_in(topic)))
+            print(f"{topic}: {count} records", flush=True)
+        if any(case.end.startswith("mongodb-") for case in self.cases):
+            self.mongodb = mongodb.MongoDB(self.disk)
+            self.mongodb.fill(records_in(mongodb.TOPIC))
         if any(case.end == "source" for case in self.cases):
             with (self.folder / "orders.jsonl").open("w") as lines:
                 lines.writelines(value + "\n" for _, value in orders(RECORDS))
@@ -59,6 +70,8 @@ class Bench:
         for side in self.sides.values():
             if not isinstance(side, type):
                 side.stop()
+        if self.mongodb:
+            self.mongodb.stop()
 
     # --- one run ---------------------------------------------------------------------------------
 
@@ -70,26 +83,40 @@ class Bench:
         topic, path = case.topic, str(self.folder / f"{name}.out")
         if case.end == "source":
             topic, path = name, str(self.folder / "orders.jsonl")
+        elif case.end in ("mongodb-stream", "mongodb-copy"):
+            topic = self.mongodb.topic(name)
+        if topic != case.topic:
             self.broker.create(topic)
         side.reset_peak()
         before = side.cpu()
-        side.call("PUT", f"/connectors/{name}/config", connector(case, side.name, topic, path, records))
+        side.call("PUT", f"/connectors/{name}/config", self.config(case, side, name, topic, path))
         first, last = self.wait_end(case, side, name, topic, path, records)
         cpu = side.cpu() - before
         memory = side.memory_mib()
         side.call("DELETE", f"/connectors/{name}")
         until(f"{name} is gone", lambda: name not in side.call("GET", "/connectors"), 30, 0.05)
-        if case.end == "source":
+        if topic != case.topic:
             self.broker.delete(topic)
+        elif case.end == "mongodb-sink":
+            self.mongodb.drop(name)
         else:
             pathlib.Path(path).unlink(missing_ok=True)
         time.sleep(0.5)  # what is left of the connector ends before the next one is measured
         return {"rate": records / max(last - first, 1e-3), "cpu": cpu * 1e6 / records, "memory": memory}
 
+    def config(self, case, side, name, topic, path):
+        if case.end.startswith("mongodb-"):
+            return self.mongodb.connector(case, side.name, name)
+        return connector(case, side.name, topic, path, records_of(case))
+
     def wait_end(self, case, side, name, topic, path, records):
         """The times of the first and of the last record."""
+        arrived = lambda: self.broker.end(topic) or 0  # noqa: E731
         progress = {
-            "source": lambda: self.broker.end(topic) or 0,
+            "source": arrived,
+            "mongodb-stream": arrived,
+            "mongodb-copy": arrived,
+            "mongodb-sink": lambda: self.mongodb.count(name),
             "file": lambda: os.path.getsize(path) if os.path.exists(path) else 0,
             "null": lambda: self.sides["millrace"].written(name),
         }[case.end]
@@ -140,22 +167,28 @@ class Bench:
 
     # --- all of it -------------------------------------------------------------------------------
 
-    def limit(self, topic, records):
-        """The bare librdkafka loop; answers CPU-seconds per million records and records per second."""
-        words = ["--bootstrap", self.broker.bootstrap, "--topic", topic, "--records", str(records)]
-        command = [pathlib.Path(os.environ["BENCH_BIN"]) / "examples/limit", *words]
+    @staticmethod
+    def bare(example, *words):
+        """A bare loop; answers CPU-seconds per million records and records per second."""
+        command = [pathlib.Path(os.environ["BENCH_BIN"]) / "examples" / example, *words]
         text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         rate, cpu = re.search(r"(\d+) records/s, ([\d.]+) CPU-seconds per million", text).groups()
         return {"rate": float(rate), "cpu": float(cpu)}
 
+    def limit(self, topic):
+        words = ["--bootstrap", self.broker.bootstrap, "--topic", topic, "--records", str(records_in(topic))]
+        return self.bare("limit", *words)
+
     def throughput(self):
-        topics = sorted({case.topic for case in self.cases if case.topic})
+        topics = sorted({case.topic for case in self.cases if case.topic} - {mongodb.TOPIC})
         for number in range(ROUNDS + 1):
             title = f"round {number} of {ROUNDS}" if number else "warm-up"
             for topic in topics:
-                found = self.limit(topic, RECORDS if topic == "orders" else RECORDS // 2)
-                self.keep(self.limits, topic, found, number, title, "limit", topic)
+                self.keep(self.limits, topic, self.limit(topic), number, title, "limit", topic)
             for case in self.cases:
+                if case.end.startswith("mongodb-"):
+                    found = self.bare("limit_mongodb", *self.mongodb.limit(case, records_of(case)))
+                    self.keep(self.store_limits, case.name, found, number, title, "bare driver loop", case.title)
                 for name, side in self.sides.items():
                     found = self.run(case, side)
                     self.keep(self.runs, (case.name, name), found, number, title, name, case.title)
@@ -195,7 +228,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="millrace-bench-", dir=parent) as folder:
         with tempfile.TemporaryDirectory(prefix="millrace-bench-") as disk:
             broker = Broker(disk)
-            bench = Bench(pathlib.Path(folder), broker)
+            bench = Bench(pathlib.Path(folder), disk, broker)
             begun, load = time.monotonic(), os.getloadavg()[0]
             try:
                 bench.prepare()

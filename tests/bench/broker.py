@@ -1,13 +1,12 @@
 """The broker of a benchmark, its topics, and the data in them."""
 
 import os
-import random
 import subprocess
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from sides import LIMIT, SERVERS, is_free, until
+from sides import LIMIT, SERVERS, free_offset, until
 
 PARTITIONS = 4
 
@@ -19,9 +18,7 @@ class Broker:
         self.bootstrap = os.environ.get("BENCH_BOOTSTRAP")
         self.environment = None
         if self.bootstrap is None:
-            # Its two ports, below the range from which the kernel takes the ports of outgoing connections
-            offsets = random.sample(range(1000, 20000, 10), 100)
-            offset = next(n for n in offsets if is_free(9092 + n) and is_free(9093 + n))
+            offset = free_offset(9092, 9093)
             self.environment = os.environ | {"SERVERS_HOME": f"{folder}/servers", "PORT_OFFSET": str(offset)}
             subprocess.run([SERVERS, "up", "kafka"], check=True, env=self.environment)
             self.bootstrap = f"127.0.0.1:{9092 + offset}"

@@ -9,6 +9,8 @@
 //! group. Keys and values are copied once into a buffer per batch, as the worker does. Built as an example of
 //! `millrace-data-plane`, for that file's sake which alone may call C.
 
+mod measure;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -94,20 +96,8 @@ fn assigned(options: &Options) -> Result<Reading, String> {
     Ok(Reading { consumer, queues, bell })
 }
 
-/// User and system time of this process, in seconds.
-fn cpu_seconds() -> Result<f64, String> {
-    // Ticks are hundredths on every Linux that Rust runs on.
-    let stat = std::fs::read_to_string("/proc/self/stat").map_err(|error| error.to_string())?;
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
-    match (ticks(11), ticks(12)) {
-        (Some(user), Some(system)) => Ok((user + system) / 100.0),
-        _ => Err("cannot read /proc/self/stat".to_owned()),
-    }
-}
-
 fn round(options: &Options) -> Result<(f64, f64), String> {
-    let cpu_before = cpu_seconds()?;
+    let cpu_before = measure::cpu_seconds()?;
     let Reading { consumer, mut queues, bell } = assigned(options)?;
     let (mut seen, mut bytes, mut started) = (0_u64, 0_usize, None);
     while seen < options.records {
@@ -125,12 +115,7 @@ fn round(options: &Options) -> Result<(f64, f64), String> {
             return Err(format!("the topic ended, or Kafka fell silent, after {seen} records"));
         }
     }
-    let seconds = started.map_or(0.0, |started| started.elapsed().as_secs_f64());
-    let cpu = cpu_seconds()? - cpu_before;
-    #[allow(clippy::cast_precision_loss)] // counts of a benchmark
-    let (rate, per_million) = (seen as f64 / seconds, cpu * 1e6 / seen as f64);
-    println!("{seen} records, {bytes} bytes: {rate:.0} records/s, {per_million:.3} CPU-seconds per million records");
-    Ok((rate, per_million))
+    measure::print(seen, bytes, started, cpu_before)
 }
 
 /// What is there, up to a batch of it: each payload copied once.

@@ -124,6 +124,7 @@ def write(folder, bench, records, rounds, load, seconds):
             "",
             *limits(bench),
             "",
+            *mongodb.table(bench),
             *starts(bench),
             "",
         ]

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -30,6 +31,12 @@ def is_free(port):
         except OSError:
             return False
     return True
+
+
+def free_offset(*ports):
+    """What to add to ports so that all are free, below those from which the kernel takes ports of outgoing connections."""
+    offsets = random.sample(range(1000, 20000, 10), 100)
+    return next(offset for offset in offsets if all(port + offset < 32768 and is_free(port + offset) for port in ports))
 
 
 def until(what, check, limit=LIMIT, pause=0.002):
@@ -149,7 +156,8 @@ class Connect(Side):
         ).stdout.split()
         self.java = f"{home}/bin/java"
         subprocess.run([ROOT / "tests/connect-plugin/build", self.folder / "plugins/test"], check=True)
-        (self.folder / "plugins/file").symlink_to(f"{self.installed}/plugins/file")
+        for plugin in ("file", "mongodb"):
+            (self.folder / "plugins" / plugin).symlink_to(f"{self.installed}/plugins/{plugin}")
         (self.folder / "worker.properties").write_text(self.properties())
 
     def properties(self):

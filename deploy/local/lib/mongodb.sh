@@ -26,7 +26,7 @@ mongodb_ports() { port mongodb; }
 mongodb_start() {
   mkdir -p "$(home)/data"
   launch "$(home)/mongod.log" "$MONGODB_FOLDER/mongod" --bind_ip "$HOST" --port "$(port mongodb)" \
-    --dbpath "$(home)/data" --replSet rs0 --nounixsocket --wiredTigerCacheSizeGB 0.25 \
+    --dbpath "$(home)/data" --replSet rs0 --nounixsocket --wiredTigerCacheSizeGB "${MONGODB_CACHE_GB:-0.25}" \
     --oplogSize "${MONGODB_OPLOG_MB:-256}" --syncdelay "${MONGODB_SYNC_SECONDS:-60}" --setParameter diagnosticDataCollectionEnabled=false --setParameter enableTestCommands=1
   await 60 "$(home)/mongod.log" mongodb_command '{"hello": 1}' || return 1
   if [ ! -f "$(home)/initiated" ]; then
