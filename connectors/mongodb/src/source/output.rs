@@ -281,10 +281,17 @@ pub(super) fn record(topic: String, key: Datum, value: Datum) -> SourceRecord {
 
 /// `{"_id": …}`
 pub(super) fn wrapped_id(id: Raw<'_>) -> Vec<u8> {
-    let mut document = vec![0; 4];
+    let mut document = Vec::with_capacity(32);
+    let open = begin(&mut document);
     push(&mut document, "_id", id);
-    end(&mut document);
+    end(&mut document, open);
     document
+}
+
+/// Begins a document; answers where.
+pub(super) fn begin(out: &mut Vec<u8>) -> usize {
+    out.extend_from_slice(&[0; 4]);
+    out.len() - 4
 }
 
 /// Appends an element.
@@ -295,9 +302,9 @@ pub(super) fn push(document: &mut Vec<u8>, name: &str, value: Raw<'_>) {
     document.extend_from_slice(value.bytes);
 }
 
-/// Ends a document that begins at the start of the buffer.
-pub(super) fn end(document: &mut Vec<u8>) {
-    document.push(0);
-    let length = i32::try_from(document.len()).unwrap_or(i32::MAX);
-    document[..4].copy_from_slice(&length.to_le_bytes());
+/// Ends the document that begins at `open`.
+pub(super) fn end(out: &mut Vec<u8>, open: usize) {
+    out.push(0);
+    let length = i32::try_from(out.len() - open).unwrap_or(i32::MAX);
+    out[open..open + 4].copy_from_slice(&length.to_le_bytes());
 }

@@ -6,7 +6,7 @@ use millrace_sdk::{Bytes, Error, Result, SourceBatch, SourceFailure};
 use mongodb::bson::doc;
 
 use super::json;
-use super::output::{Event, end, push};
+use super::output::{Event, begin, end, push};
 use super::raw::{self, Raw, kind};
 use super::reader::Reader;
 use super::settings::Tolerance;
@@ -39,7 +39,8 @@ pub(super) fn merge(fragments: &mut Vec<Vec<u8>>, event: &[u8]) -> Result<Merged
         return Ok(Merged::Pending);
     }
     let fragments = std::mem::take(fragments);
-    let mut whole = vec![0; 4];
+    let mut whole = Vec::new();
+    let open = begin(&mut whole);
     if let Some(id) = raw::field(event, "_id")? {
         push(&mut whole, "_id", id);
     }
@@ -51,7 +52,7 @@ pub(super) fn merge(fragments: &mut Vec<Vec<u8>>, event: &[u8]) -> Result<Merged
             }
         }
     }
-    end(&mut whole);
+    end(&mut whole, open);
     Ok(Merged::Of(whole))
 }
 

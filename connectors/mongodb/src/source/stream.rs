@@ -8,6 +8,8 @@ use mongodb::bson::{Bson, Document, Timestamp, doc};
 use mongodb::error::{Error as DriverError, ErrorKind as Driver};
 use mongodb::options::RunCursorCommandOptions;
 use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::raw::{self, Raw, kind, malformed};
 use super::settings::{Scope, Settings};
@@ -24,9 +26,11 @@ pub(super) enum Start {
     After(Token),
 }
 
-/// An open change stream.
+/// An open change stream. Its next answer is fetched while the last one is published: a server takes longer to make an
+/// answer than it takes to print one.
 pub(super) struct Stream {
-    cursor: RawBatchCursor,
+    replies: mpsc::Receiver<Result<Reply, DriverError>>,
+    fetching: JoinHandle<()>,
 }
 
 /// An answer of the server.
@@ -52,13 +56,34 @@ pub(super) async fn open(
     special: &Special,
 ) -> Result<Stream, DriverError> {
     let command = command(settings, start, special).map_err(DriverError::custom)?;
-    let batch_size = special.batch_size.or(settings.batch_size);
     let mut options = RunCursorCommandOptions::default();
     options.selection_criteria = client.selection_criteria().cloned();
     options.max_time = Some(settings.poll_await);
-    options.batch_size = batch_size;
+    options.batch_size = batch_size(settings, special);
     let database = client.database(database(&settings.scope));
-    Ok(Stream { cursor: database.run_cursor_command(command).with_options(options).batch().await? })
+    let cursor = database.run_cursor_command(command).with_options(options).batch().await?;
+    let (ready, replies) = mpsc::channel(1);
+    Ok(Stream { replies, fetching: tokio::spawn(fetch(cursor, ready)) })
+}
+
+/// Events per answer: without a limit an answer may have 16 MB.
+fn batch_size(settings: &Settings, special: &Special) -> Option<u32> {
+    special.batch_size.or(settings.batch_size).or_else(|| u32::try_from(settings.poll_max).ok())
+}
+
+async fn fetch(mut cursor: RawBatchCursor, ready: mpsc::Sender<Result<Reply, DriverError>>) {
+    while let Ok(room) = ready.reserve().await {
+        match cursor.next().await {
+            Some(batch) => room.send(batch.map(|batch| Reply { batch })),
+            None => return,
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.fetching.abort();
+    }
 }
 
 fn database(scope: &Scope) -> &str {
@@ -96,7 +121,7 @@ fn command(settings: &Settings, start: &Start, special: &Special) -> Result<Docu
         Scope::Deployment | Scope::Database(_) => Bson::from(1),
     };
     let mut cursor = Document::new();
-    if let Some(size) = special.batch_size.or(settings.batch_size) {
+    if let Some(size) = batch_size(settings, special) {
         cursor.insert("batchSize", i64::from(size));
     }
     let mut command = doc! { "aggregate": target, "pipeline": pipeline, "cursor": cursor };
@@ -110,7 +135,7 @@ impl Stream {
     /// The next answer; it may hold no events. None when the server has closed the stream: the collection or the database is
     /// gone. Cancel-safe.
     pub(super) async fn next(&mut self) -> Option<Result<Reply, DriverError>> {
-        self.cursor.next().await.map(|batch| batch.map(|batch| Reply { batch }))
+        self.replies.recv().await
     }
 }
 

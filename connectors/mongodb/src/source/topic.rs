@@ -17,6 +17,8 @@ pub(super) struct Topics {
     patterns: Vec<(Regex, Template)>,
     wildcard: Option<String>,
     known: HashMap<(String, String), String>,
+    /// Namespace and topic of the last event: most are followed by one of the same
+    last: (String, String, String),
 }
 
 impl Topics {
@@ -32,6 +34,7 @@ impl Topics {
             patterns: Vec::new(),
             wildcard: None,
             known: HashMap::new(),
+            last: Default::default(),
         };
         if map.is_empty() {
             return Ok(topics);
@@ -61,12 +64,19 @@ impl Topics {
         if database.is_empty() {
             return "";
         }
-        let key = (database.to_owned(), collection.to_owned());
-        if !self.known.contains_key(&key) {
-            let topic = format!("{}{}{}", self.prefix, self.undecorated(database, collection), self.suffix);
-            self.known.insert(key.clone(), topic);
+        if self.last.0 != database || self.last.1 != collection {
+            let key = (database.to_owned(), collection.to_owned());
+            let topic = match self.known.get(&key) {
+                Some(topic) => topic.clone(),
+                None => {
+                    let topic = format!("{}{}{}", self.prefix, self.undecorated(database, collection), self.suffix);
+                    self.known.insert(key.clone(), topic.clone());
+                    topic
+                }
+            };
+            self.last = (key.0, key.1, topic);
         }
-        self.known.get(&key).map_or("", String::as_str)
+        &self.last.2
     }
 
     fn undecorated(&self, database: &str, collection: &str) -> String {

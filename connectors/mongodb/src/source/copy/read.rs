@@ -9,7 +9,7 @@ use mongodb::bson::{Bson, Document, Timestamp, doc};
 use mongodb::options::RunCursorCommandOptions;
 use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
 
-use super::super::output::{Event, Output, end, push};
+use super::super::output::{Event, Output, begin, end, push, wrapped_id};
 use super::super::raw::{self, Raw, kind, malformed};
 use super::super::schema::Inferrer;
 use super::parts::Part;
@@ -121,17 +121,15 @@ async fn find(
         command.insert("max", doc! { "_id": to.clone() });
     }
     let mut cursor = open(shared, part, command).await?;
-    let mut scratch = Vec::new();
     while let Some(batch) = cursor.next().await {
         let batch = batch.map_err(|error| failed(error, part))?;
         *tries = 0;
         let documents = documents(&batch)?;
         let Some(last) = documents.last() else { continue };
-        let whole = output.needs_events();
+        let mut events = Events::of(part, output.needs_events())?;
         let mut made = output.batch(inferrer, batch.as_raw_document().as_bytes().len());
         for document in &documents {
-            let id = raw::field(document, "_id")?.unwrap_or(Raw { kind: kind::NULL, bytes: &[] });
-            made.add(&event(part, document, id, &mut scratch, whole)?)?;
+            made.add(&events.make(document)?)?;
         }
         let id = raw::field(last, "_id")?.ok_or_else(malformed)?;
         part.at = Some(value(id)?);
@@ -149,54 +147,60 @@ async fn find(
 
 /// A value out of a document.
 fn value(id: Raw<'_>) -> Result<Bson> {
-    let mut document = vec![0; 4];
-    push(&mut document, "_id", id);
-    end(&mut document);
+    let document = wrapped_id(id);
     let mut document: Document = mongodb::bson::deserialize_from_slice(&document)
         .map_err(|error| Error::bad_record("an _id cannot be read").because(error))?;
     document.remove("_id").ok_or_else(malformed)
 }
 
-/// The event of a document, as the peer makes it with a pipeline on the server.
-fn event<'a>(
-    part: &'a Part,
-    document: &'a [u8],
-    id: Raw<'_>,
-    scratch: &'a mut Vec<u8>,
+/// Makes events of a part's documents, as the peer does with a pipeline on the server; one at a time lies here.
+struct Events<'p> {
+    part: &'p Part,
+    namespace: Vec<u8>,
+    key: Vec<u8>,
+    event: Vec<u8>,
+    /// Whether there is more to them than document and key
     whole: bool,
-) -> Result<Event<'a>> {
-    scratch.clear();
-    let key = {
-        let mut key = vec![0; 4];
-        push(&mut key, "_id", id);
-        end(&mut key);
-        key
-    };
-    if !whole {
-        scratch.extend_from_slice(&key);
-        return Ok(Event {
-            whole: &[],
-            id: None,
-            document_key: Some(scratch),
-            full_document: Some(Raw { kind: kind::DOCUMENT, bytes: document }),
-            database: &part.database,
-            collection: &part.collection,
-        });
+}
+
+impl<'p> Events<'p> {
+    fn of(part: &'p Part, whole: bool) -> Result<Self> {
+        let namespace = mongodb::bson::serialize_to_vec(&doc! { "db": &part.database, "coll": &part.collection })
+            .map_err(|error| Error::internal("a namespace cannot be written").because(error))?;
+        Ok(Self { part, namespace, key: Vec::new(), event: Vec::new(), whole })
     }
-    scratch.extend_from_slice(&[0; 4]);
-    let mut token = vec![0; 4];
-    push(&mut token, "_id", id);
-    push(&mut token, "copyingData", Raw { kind: kind::BOOLEAN, bytes: &[1] });
-    end(&mut token);
-    push(scratch, "_id", Raw { kind: kind::DOCUMENT, bytes: &token });
-    push(scratch, "operationType", Raw { kind: kind::STRING, bytes: b"\x07\0\0\0insert\0" });
-    push(scratch, "documentKey", Raw { kind: kind::DOCUMENT, bytes: &key });
-    push(scratch, "fullDocument", Raw { kind: kind::DOCUMENT, bytes: document });
-    let namespace = mongodb::bson::serialize_to_vec(&doc! { "db": &part.database, "coll": &part.collection })
-        .map_err(|error| Error::internal("a namespace cannot be written").because(error))?;
-    push(scratch, "ns", Raw { kind: kind::DOCUMENT, bytes: &namespace });
-    end(scratch);
-    Event::parse(scratch)
+
+    fn make<'a>(&'a mut self, document: &'a [u8]) -> Result<Event<'a>> {
+        let id = raw::field(document, "_id")?.unwrap_or(Raw { kind: kind::NULL, bytes: &[] });
+        self.key.clear();
+        let open = begin(&mut self.key);
+        push(&mut self.key, "_id", id);
+        end(&mut self.key, open);
+        if !self.whole {
+            return Ok(Event {
+                whole: &[],
+                id: None,
+                document_key: Some(&self.key),
+                full_document: Some(Raw { kind: kind::DOCUMENT, bytes: document }),
+                database: &self.part.database,
+                collection: &self.part.collection,
+            });
+        }
+        let event = &mut self.event;
+        event.clear();
+        let open = begin(event);
+        push(event, "_id", Raw { kind: kind::DOCUMENT, bytes: &[] });
+        let token = begin(event);
+        push(event, "_id", id);
+        push(event, "copyingData", Raw { kind: kind::BOOLEAN, bytes: &[1] });
+        end(event, token);
+        push(event, "operationType", Raw { kind: kind::STRING, bytes: b"\x07\0\0\0insert\0" });
+        push(event, "documentKey", Raw { kind: kind::DOCUMENT, bytes: &self.key });
+        push(event, "fullDocument", Raw { kind: kind::DOCUMENT, bytes: document });
+        push(event, "ns", Raw { kind: kind::DOCUMENT, bytes: &self.namespace });
+        end(event, open);
+        Event::parse(event)
+    }
 }
 
 async fn send(shared: &Shared, batch: SourceBatch, documents: usize) -> Result<()> {
