@@ -195,3 +195,6 @@ pub(crate) fn without_password<'a>(text: &'a str, uri: &str) -> Cow<'a, str> {
         _ => masked,
     }
 }
+
+#[cfg(test)]
+mod tests;
