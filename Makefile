@@ -25,6 +25,11 @@ pipeline: ## MongoDB → Kafka → MongoDB, a million changes with workers kille
 	@deploy/local/servers up kafka etcd mongodb
 	eval "$$(deploy/local/servers env)" && cargo test --locked --workspace --test e2e -- --ignored a_million_changes --nocapture
 
+failover: ## a replica set of three under load, its primary killed or deposed FAILOVERS times (20); nothing may be lost
+	@deploy/local/servers up kafka
+	@deploy/local/servers install mongodb
+	eval "$$(deploy/local/servers env)" && FAILOVERS=$${FAILOVERS:-20} cargo test --locked --workspace --test e2e -- failover:: --nocapture
+
 lint: ## format and clippy, warnings are errors
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -32,4 +37,4 @@ lint: ## format and clippy, warnings are errors
 fuzz: ## libFuzzer on converters, transforms and expressions; FUZZ_SECONDS for each target, FUZZ_TARGET for one alone
 	@fuzz/run
 
-.PHONY: help demo down up test differential bench lint fuzz
+.PHONY: help demo down up test differential bench pipeline failover lint fuzz
