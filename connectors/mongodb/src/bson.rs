@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
+use memchr::memmem;
 use millrace_sdk::{Datum, Decimal, Error, Result, Schema, Type, Value};
 use mongodb::bson::raw::{RawBsonRef, RawDocument};
 use mongodb::bson::{Bson, Document};
@@ -58,11 +58,16 @@ pub(crate) enum Dialect {
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
     out: Vec<u8>,
-    /// Elements of the open documents, for finding repeated names: start of the element, its end.
-    names: Vec<(usize, usize)>,
+    /// Elements of the open documents, for finding repeated names
+    names: Vec<json::Written>,
 }
 
 impl Writer {
+    /// One for about so many bytes.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self { out: Vec::with_capacity(bytes), names: Vec::new() }
+    }
+
     /// How much is written.
     pub(crate) fn len(&self) -> usize {
         self.out.len()
@@ -271,9 +276,37 @@ impl Writer {
     fn json(&mut self, bytes: &[u8], id: Option<&[u8]>, dialect: Dialect) -> Result<()> {
         let open = self.begin();
         self.raw(id.unwrap_or_default());
-        json::fields(self, bytes, dialect, id.is_some())?;
+        let taken = if id.is_some() { json::Taken::AllButId } else { json::Taken::All };
+        json::fields(self, bytes, dialect, taken)?;
         self.end(open);
         Ok(())
+    }
+
+    /// A document of some members of a JSON object as the payload of the element started at `at`. False, with nothing written
+    /// of it, where that takes a closer look: values that are no JSON, members that are not scalars.
+    ///
+    /// # Errors
+    /// `BadRecord` when it is no JSON object.
+    pub(crate) fn scalars_of(&mut self, at: usize, datum: &Datum, names: &[String]) -> Result<bool> {
+        let (bytes, dialect): (&[u8], Dialect) = match datum {
+            Datum::Decoded { value: Value::Json(bytes), .. } => (bytes, Dialect::Connect),
+            Datum::Decoded { value: Value::Str(text), .. } => (text.as_bytes(), Dialect::Extended),
+            _ => return Ok(false),
+        };
+        if bytes.first() != Some(&b'{') {
+            return Ok(false);
+        }
+        let payload = self.out.len();
+        let open = self.open(at, kind::DOCUMENT);
+        json::fields(self, bytes, dialect, json::Taken::Only(names))?;
+        self.end(open);
+        let document = RawDocument::from_bytes(&self.out[payload..]).map_err(|error| not_bson(&error))?;
+        let is_scalar = |value: RawBsonRef<'_>| !matches!(value, RawBsonRef::Document(_) | RawBsonRef::Array(_));
+        let scalars = document.iter().all(|element| element.is_ok_and(|(_, value)| is_scalar(value)));
+        if !scalars {
+            self.out.truncate(payload);
+        }
+        Ok(scalars)
     }
 
     /// A document that is BSON already (`ByteArrayConverter`).
@@ -330,7 +363,7 @@ pub(crate) fn field(datum: &Datum, name: &str, as_name: &str) -> Result<Option<V
         Datum::Decoded { value: Value::Bytes(bytes), .. } => return raw_field(bytes, name, as_name),
         Datum::Decoded { value, schema } => (value, schema.as_deref()),
     };
-    let mut writer = Writer::default();
+    let mut writer = Writer::with_capacity(64);
     let at = writer.known(as_name);
     let found = match value {
         Value::Str(text) => json::member(&mut writer, at, text.as_bytes(), name, Dialect::Extended)?,
@@ -353,10 +386,17 @@ pub(crate) fn field(datum: &Datum, name: &str, as_name: &str) -> Result<Option<V
 }
 
 /// Whether a JSON text can have a member `name` anywhere: spares a parse of most records.
-fn may_hold(json: &Bytes, name: &str) -> bool {
-    let found = |needle: &[u8]| json.windows(needle.len()).any(|window| window == needle);
-    // An escaped spelling of the name would hide it; a text in a text is looked into.
-    json.first() != Some(&b'{') || found(name.as_bytes()) || found(b"\\u")
+fn may_hold(json: &[u8], name: &str) -> bool {
+    // A text in a text is looked into.
+    if json.first() != Some(&b'{') {
+        return true;
+    }
+    let quoted = |at: usize| at > 0 && json[at - 1] == b'"' && json.get(at + name.len()) == Some(&b'"');
+    if memmem::find_iter(json, name.as_bytes()).any(quoted) {
+        return true;
+    }
+    // An escaped spelling of the name would hide it.
+    memchr::memchr(b'\\', json).is_some_and(|from| memmem::find(&json[from..], b"\\u").is_some())
 }
 
 fn raw_field(bytes: &[u8], name: &str, as_name: &str) -> Result<Option<Vec<u8>>> {

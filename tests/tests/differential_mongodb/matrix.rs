@@ -120,6 +120,27 @@ pub(crate) const CASES: &[Case] = &[
         Set::Plain,
         &[id!("PartialKey"), (KEY_TYPE, "AllowList"), (KEY_LIST, "k,x.y.z"), model!("UpdateOneBusinessKeyTimestamp")],
     ),
+    selected(
+        "model-business-of-id",
+        Set::Ids,
+        &[
+            id!("FullKey"),
+            OVERWRITE,
+            model!("ReplaceOneBusinessKey"),
+            chain!("DocumentIdAdder", "BlockListKeyProjector"),
+            (KEYS, "_id"),
+        ],
+    ),
+    case(
+        "model-business-some-fields",
+        Set::Business,
+        &[id!("PartialValue"), (VALUE_TYPE, "AllowList"), (VALUE_LIST, "a,b"), model!("ReplaceOneBusinessKey")],
+    ),
+    case(
+        "model-business-blocked-fields",
+        Set::Business,
+        &[id!("PartialValue"), (VALUE_TYPE, "BlockList"), (VALUE_LIST, "n"), model!("UpdateOneBusinessKeyTimestamp")],
+    ),
     // Deletions
     selected("delete-full-key", Set::Tombstones, &[id!("FullKey"), DELETES]),
     case(
@@ -320,6 +341,9 @@ pub(crate) const CASES: &[Case] = &[
             ("transforms.f.delimiter", "_"),
         ],
     ),
+    selected("types-bson", Set::Bson, &[id!("ProvidedInKey"), OVERWRITE]),
+    case("types-bson-as-it-is", Set::Bson, &[id!("ProvidedInValue"), model!("InsertOneDefault")]),
+    case("types-bson-by-tree", Set::Bson, &[id!("FullKey"), OVERWRITE, chain!("DocumentIdAdder", "KafkaMetaAdder")]),
     // Time series
     selected(
         "series",
@@ -349,6 +373,10 @@ pub(crate) const CASES: &[Case] = &[
     ),
     // Errors
     case("poison-fails", Set::Poison, &[id!("FullKey")]),
+    // In batches of one; of larger ones the peer gives up all records for the sake of one key.
+    selected("poison-tolerated", Set::Poison, &[id!("FullKey"), ALL, ("max.batch.size", "1")]),
+    case("poison-values-tolerated", Set::Poison, &[id!("KafkaMetaData"), ALL]),
+    case("poison-data", Set::Poison, &[id!("KafkaMetaData"), ("mongo.errors.tolerance", "data"), ALL]),
     case("poison-not-tolerated", Set::Poison, &[id!("FullKey"), ("mongo.errors.tolerance", "none"), ALL]),
     case(
         "duplicates-tolerated",

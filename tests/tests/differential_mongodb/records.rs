@@ -1,6 +1,9 @@
 //! What lies in Kafka: a topic per set, each with one partition, so that both sides see the same records in the same order.
 
-use millrace_tests::kafka::Produced;
+use millrace_tests::kafka::RawRecord;
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::spec::BinarySubtype;
+use mongodb::bson::{Binary, Bson, DateTime, Document, JavaScriptCodeWithScope, Regex, Timestamp, doc};
 
 /// A set of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,6 +26,10 @@ pub(crate) enum Set {
     Series,
     /// Some values that are no documents
     Poison,
+    /// Values with more or fewer of some fields
+    Business,
+    /// Values are BSON, every type of it
+    Bson,
     /// Events of MongoDB's change streams
     ChangeStream,
     /// Events of Debezium for MongoDB with patches
@@ -174,6 +181,17 @@ const POISON: &[Pair] = &[
     (r#"{"k":5}"#, Some(r#"{"n":5}"#)),
 ];
 
+const BUSINESS: &[Pair] = &[
+    (r#"{"k":1}"#, Some(r#"{"a":1,"n":1}"#)),
+    (r#"{"k":2}"#, Some(r#"{"a":1,"b":2,"n":2}"#)),
+    (r#"{"k":3}"#, Some(r#"{"a":1,"n":3}"#)),
+    (r#"{"k":4}"#, Some(r#"{"a":1,"b":2,"n":4}"#)),
+    (r#"{"k":5}"#, Some(r#"{"a":1,"b":2,"n":5}"#)),
+    (r#"{"k":6}"#, Some(r#"{"b":2,"n":6}"#)),
+    (r#"{"k":7}"#, Some(r#"{"a":null,"b":3,"n":7}"#)),
+    (r#"{"k":8}"#, Some(r#"{"a":{"x":1},"b":3,"n":8}"#)),
+];
+
 const CHANGE_STREAM: &[Pair] = &[
     (
         "{}",
@@ -276,10 +294,59 @@ const QLIK: &[Pair] = &[
     (r#"{"id":2}"#, None),
 ];
 
+fn bson() -> Vec<(&'static str, Document)> {
+    let binary = |subtype, bytes: &[u8]| Bson::Binary(Binary { subtype, bytes: bytes.to_vec() });
+    let id = ObjectId::from_bytes([7; 12]);
+    let scope = JavaScriptCodeWithScope { code: "y()".to_owned(), scope: doc! { "z": 1 } };
+    let regex = |pattern: &str, options: &str| Regex {
+        pattern: pattern.try_into().expect("no NUL"),
+        options: options.try_into().expect("no NUL"),
+    };
+    vec![
+        (
+            r#"{"_id":1}"#,
+            doc! { "_id": 1, "int": 1, "long": 2_i64, "double": 0.1, "text": "é\u{0}", "yes": true, "no": Bson::Null },
+        ),
+        (
+            r#"{"_id":{"$oid":"65535b3a0000000000000001"}}"#,
+            doc! { "_id": id, "at": DateTime::from_millis(-1), "ts": Timestamp { time: 5, increment: 6 },
+            "decimal": "1.50".parse::<mongodb::bson::Decimal128>().expect("a decimal"), "nan": f64::NAN },
+        ),
+        (
+            r#"{"_id":"third"}"#,
+            doc! { "_id": { "a": 1, "b": [1, { "c": 2_i64 }] }, "generic": binary(BinarySubtype::Generic, b"\x00\x01"),
+            "old": binary(BinarySubtype::BinaryOld, b"\x02"), "uuid": binary(BinarySubtype::Uuid, &[9; 16]),
+            "own": binary(BinarySubtype::UserDefined(0x90), b"x"), "empty": {}, "none": [] },
+        ),
+        (
+            r#"{"_id":4}"#,
+            doc! { "_id": "four", "regex": regex("^a", "ix"), "code": Bson::JavaScriptCode("x()".to_owned()), "scoped": scope,
+            "symbol": Bson::Symbol("s".to_owned()), "undefined": Bson::Undefined, "min": Bson::MinKey, "max": Bson::MaxKey },
+        ),
+    ]
+}
+
 impl Set {
     /// Its records; an empty key is none.
-    pub(crate) fn records(self) -> Vec<Produced> {
-        let pairs = match self {
+    pub(crate) fn records(self) -> Vec<RawRecord> {
+        let record = |(n, (key, value)): (i64, (&str, Option<Vec<u8>>))| RawRecord {
+            offset: n,
+            key: (!key.is_empty()).then(|| key.as_bytes().to_vec()),
+            value,
+            timestamp_ms: Some(1_700_000_000_000 + n),
+            headers: Vec::new(),
+        };
+        if self == Self::Bson {
+            let encoded = |document| Some(mongodb::bson::serialize_to_vec(&document).expect("BSON"));
+            let all = bson().into_iter().map(|(key, document)| (key, encoded(document)));
+            return (0..).zip(all).map(record).collect();
+        }
+        let texts = self.texts().iter().map(|(key, value)| (*key, value.map(|value| value.as_bytes().to_vec())));
+        (0..).zip(texts).map(record).collect()
+    }
+
+    fn texts(self) -> &'static [Pair] {
+        match self {
             Self::Plain => PLAIN,
             Self::Changes => CHANGES,
             Self::Tombstones => TOMBSTONES,
@@ -295,19 +362,16 @@ impl Set {
             Self::DebeziumRows => DEBEZIUM_ROWS,
             Self::DebeziumKeyless => DEBEZIUM_KEYLESS,
             Self::Qlik => QLIK,
-        };
-        let record = |(n, (key, value)): (i64, &Pair)| Produced {
-            key: (!key.is_empty()).then(|| (*key).to_owned()),
-            value: value.map(str::to_owned),
-            timestamp_ms: 1_700_000_000_000 + n,
-        };
-        (0..).zip(pairs).map(record).collect()
+            Self::Business => BUSINESS,
+            Self::Bson => &[],
+        }
     }
 
     /// The converter of its values.
     pub(crate) fn converter(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Extended => &[("value.converter", "org.apache.kafka.connect.storage.StringConverter")],
+            Self::Bson => &[("value.converter", "org.apache.kafka.connect.converters.ByteArrayConverter")],
             Self::Typed => &[
                 ("value.converter", "org.apache.kafka.connect.json.JsonConverter"),
                 ("value.converter.schemas.enable", "true"),

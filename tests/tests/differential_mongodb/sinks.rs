@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use futures::future::join_all;
-use millrace_tests::kafka::{committed, create_topic, end_offsets, produce};
+use millrace_tests::kafka::{committed, create_topic, end_offsets, produce_raw};
 use millrace_tests::rest::Rest;
 use millrace_tests::standalone::Standalone;
 use millrace_tests::wait::eventually;
@@ -183,7 +183,7 @@ async fn sinks_leave_the_collections_that_the_peer_leaves() {
     for set in sets {
         let topic = topic(&run, set);
         create_topic(&topic, 1).await;
-        produce(&topic, &set.records());
+        produce_raw(&topic, &set.records());
     }
     let millrace = Standalone::start().await;
     let peer = Side { label: "peer", rest: Rest::new(server("CONNECT_URL")) };

@@ -31,9 +31,27 @@ pub(super) fn element(writer: &mut Writer, at: usize, bytes: &[u8], dialect: Dia
     drive(bytes, Element { writer, at, dialect })
 }
 
-/// The members of a JSON object into the open document, without `_id` if asked.
-pub(super) fn fields(writer: &mut Writer, bytes: &[u8], dialect: Dialect, without_id: bool) -> Result<()> {
-    drive(bytes, Root { writer, dialect, without_id })
+/// Which members of an object are taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Taken<'n> {
+    All,
+    AllButId,
+    Only(&'n [String]),
+}
+
+impl Taken<'_> {
+    fn takes(self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::AllButId => name != "_id",
+            Self::Only(names) => names.iter().any(|one| one == name),
+        }
+    }
+}
+
+/// Members of a JSON object into the open document.
+pub(super) fn fields(writer: &mut Writer, bytes: &[u8], dialect: Dialect, taken: Taken<'_>) -> Result<()> {
+    drive(bytes, Root { writer, dialect, taken })
 }
 
 /// The member `name` of a JSON object as the payload of the element started at `at`; false when there is none.
@@ -46,13 +64,13 @@ pub(super) fn member(writer: &mut Writer, at: usize, bytes: &[u8], name: &str, d
 #[serde(transparent)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-struct Root<'w> {
+struct Root<'w, 'n> {
     writer: &'w mut Writer,
     dialect: Dialect,
-    without_id: bool,
+    taken: Taken<'n>,
 }
 
-impl<'de> DeserializeSeed<'de> for Root<'_> {
+impl<'de> DeserializeSeed<'de> for Root<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<(), D::Error> {
@@ -60,7 +78,7 @@ impl<'de> DeserializeSeed<'de> for Root<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Root<'_> {
+impl<'de> Visitor<'de> for Root<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -69,7 +87,7 @@ impl<'de> Visitor<'de> for Root<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
         let first = map.next_key::<Name<'de>>()?;
-        members(self.writer, map, first.map(|name| name.0), self.dialect, self.without_id)
+        members(self.writer, map, first.map(|name| name.0), self.dialect, self.taken)
     }
 }
 
@@ -118,24 +136,24 @@ fn members<'de, A: MapAccess<'de>>(
     mut map: A,
     first: Option<Cow<'de, str>>,
     dialect: Dialect,
-    without_id: bool,
+    taken: Taken<'_>,
 ) -> std::result::Result<(), A::Error> {
     let base = writer.names.len();
     let mut hashes: Option<(RandomState, HashSet<u64>)> = None;
     let mut next = first;
     while let Some(name) = next {
-        if without_id && name == "_id" {
-            map.next_value::<IgnoredAny>()?;
-        } else {
+        if taken.takes(&name) {
             let at = writer.element(&name).map_err(A::Error::custom)?;
             map.next_value_seed(Element { writer: &mut *writer, at, dialect })?;
             if writer.names.len() - base >= MANY_FIELDS && hashes.is_none() {
                 let state = RandomState::new();
-                let known = writer.names[base..].iter().map(|span| state.hash_one(name_at(&writer.out, span.0)));
+                let known = writer.names[base..].iter().map(|one| state.hash_one(name_at(&writer.out, one.start)));
                 hashes = Some((state.clone(), known.collect()));
             }
             let fresh = hashes.as_mut().is_some_and(|(state, known)| known.insert(state.hash_one(name.as_bytes())));
-            note(writer, base, at, fresh);
+            note(writer, base, (at, name.as_bytes()), fresh);
+        } else {
+            map.next_value::<IgnoredAny>()?;
         }
         next = map.next_key::<Name<'de>>()?.map(|name| name.0);
     }
@@ -143,24 +161,40 @@ fn members<'de, A: MapAccess<'de>>(
     Ok(())
 }
 
+/// An element that was written, and what its name is known by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Written {
+    start: usize,
+    end: usize,
+    print: u64,
+}
+
+/// Different for most different names: the end of a name, and its length.
+fn print(name: &[u8]) -> u64 {
+    let mut end = [0; 8];
+    let taken = name.len().min(8);
+    end[..taken].copy_from_slice(&name[name.len() - taken..]);
+    u64::from_le_bytes(end) ^ (name.len() as u64).rotate_right(8)
+}
+
 /// Remembers the element that starts at `at` and ends here. One of the same name before it is replaced in its place: the
 /// last of repeated names wins, as in Java's `LinkedHashMap`.
-fn note(writer: &mut Writer, base: usize, at: usize, fresh: bool) {
-    let end = writer.out.len();
-    let name = name_at(&writer.out, at);
-    let earlier =
-        if fresh { None } else { writer.names[base..].iter().position(|span| name_at(&writer.out, span.0) == name) };
+fn note(writer: &mut Writer, base: usize, (at, name): (usize, &[u8]), fresh: bool) {
+    let one = Written { start: at, end: writer.out.len(), print: print(name) };
+    let is_same = |other: &Written| other.print == one.print && name_at(&writer.out, other.start) == name;
+    let earlier = if fresh { None } else { writer.names[base..].iter().position(is_same) };
     let Some(earlier) = earlier else {
-        writer.names.push((at, end));
+        writer.names.push(one);
         return;
     };
     let element = writer.out.split_off(at);
-    let (start, stop) = writer.names[base + earlier];
-    let new_stop = start + element.len();
-    writer.out.splice(start..stop, element);
-    writer.names[base + earlier].1 = new_stop;
-    for span in &mut writer.names[base + earlier + 1..] {
-        *span = (span.0 + new_stop - stop, span.1 + new_stop - stop);
+    let Written { start, end, .. } = writer.names[base + earlier];
+    let new_end = start + element.len();
+    writer.out.splice(start..end, element);
+    writer.names[base + earlier].end = new_end;
+    for later in &mut writer.names[base + earlier + 1..] {
+        later.start = later.start + new_end - end;
+        later.end = later.end + new_end - end;
     }
 }
 
@@ -260,7 +294,7 @@ impl<'de> Visitor<'de> for Element<'_> {
             return extended::object(writer, at, &all).map_err(A::Error::custom);
         }
         let open = writer.open(at, kind::DOCUMENT);
-        members(writer, map, first, dialect, false)?;
+        members(writer, map, first, dialect, Taken::All)?;
         writer.end(open);
         Ok(())
     }

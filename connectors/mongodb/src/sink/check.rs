@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use millrace_sdk::{Error, Findings, Problem, Result, TaskContext};
+use millrace_sdk::{Error, Findings, Problem, Result, TaskContext, VersionRule};
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::{Client, Namespace};
 
@@ -147,6 +147,13 @@ fn remarks(settings: &Settings, context: &TaskContext) -> Vec<Problem> {
              the same documents, but under another connector name, from a topic made anew, or with MongoDB's own connector (whose \
              ids are random) a replay adds every document a second time. FullKeyStrategy, PartialKeyStrategy, \
              PartialValueStrategy, ProvidedInKeyStrategy and ProvidedInValueStrategy do not",
+        ));
+    }
+    let versions = !matches!(context.versions.rule, VersionRule::Peer | VersionRule::None);
+    if versions && all().any(|one| one.tombstone.is_some() || one.model == WriteModel::Delete) {
+        warnings.push(Problem::new(
+            "millrace.versions",
+            "a deletion leaves no version behind in MongoDB: an older write that arrives after it (of a replay that begins earlier,              or of a process that slept) makes the document again, until the replay reaches the deletion",
         ));
     }
     warnings

@@ -5,6 +5,7 @@ use millrace_sdk::{Batch, Datum, Error, Record, Result};
 use mongodb::Namespace;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 
+use super::business;
 use super::id::Ids;
 use super::process::Processor;
 use super::settings::{IdStrategy, Side, Tombstone, TopicSettings, WriteModel};
@@ -228,14 +229,14 @@ fn chain(
             Write::Update { filter, update: with_timestamps(value), upsert: true }
         }
         WriteModel::ReplaceBusinessKey => {
-            let filter = business_key(&mut value, &settings.id)?;
+            let filter = business::take(&mut value, &settings.id)?.found_in(&value);
             Write::Replace { filter, document: value, upsert: true }
         }
         WriteModel::UpdateBusinessKey => {
-            let filter = business_key(&mut value, &settings.id)?;
+            let filter = business::take(&mut value, &settings.id)?.found_beside(&value);
             Write::Update { filter, update: with_timestamps(value), upsert: true }
         }
-        WriteModel::DeleteBusinessKey => Write::Delete { filter: business_key(&mut value, &settings.id)? },
+        WriteModel::DeleteBusinessKey => Write::Delete { filter: business::take(&mut value, &settings.id)? },
         WriteModel::Replace | WriteModel::Delete => {
             let filter = Filter::by_id(value.get("_id").cloned().ok_or_else(no_id)?);
             Write::Replace { filter, document: value, upsert: true }
@@ -256,7 +257,7 @@ fn tombstone(settings: &TopicSettings, ids: Ids, batch: &Batch, documents: &mut 
     documents.key()?.ok_or_else(no_key)?;
     let id = ids.generate(&settings.id, batch, documents)?;
     let filter = match (tombstone, id) {
-        (Tombstone::BusinessKey, Bson::Document(key)) => Filter::by(flat(&key)),
+        (Tombstone::BusinessKey, Bson::Document(key)) => business::of(key, &settings.id),
         (_, id) => Filter::by_id(id),
     };
     Ok(Write::Delete { filter })
@@ -273,39 +274,6 @@ fn no_key() -> Error {
 
 fn no_id() -> Error {
     Error::bad_record("the document has lost its _id to a post processor, and the write model strategy needs it")
-}
-
-/// Takes the `_id` out of a document: its fields are the business key.
-fn business_key(value: &mut Document, strategy: &IdStrategy) -> Result<Filter> {
-    let Some(Bson::Document(key)) = value.remove("_id") else {
-        return Err(Error::bad_record(
-            "the _id is no document of business key fields; use PartialValueStrategy, PartialKeyStrategy or FullKeyStrategy, \
-             and document.id.strategy.overwrite.existing=true where values have an _id of their own",
-        ));
-    };
-    let fields = if matches!(strategy, IdStrategy::Partial(..)) { flat(&key) } else { key };
-    if fields.is_empty() {
-        return Err(Error::bad_record("the business key has no fields, so that it would mean any document"));
-    }
-    Ok(Filter::by(fields))
-}
-
-/// Nested fields by their paths.
-fn flat(document: &Document) -> Document {
-    fn add(path: &str, document: &Document, out: &mut Document) {
-        for (name, value) in document {
-            let here = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-            match value {
-                Bson::Document(inner) => add(&here, inner, out),
-                other => {
-                    out.insert(here, other.clone());
-                }
-            }
-        }
-    }
-    let mut out = Document::new();
-    add("", document, &mut out);
-    out
 }
 
 fn with_timestamps(mut value: Document) -> Document {

@@ -61,7 +61,7 @@ impl Ids {
     }
 
     fn make(self, settings: &TopicSettings, batch: &Batch, record: &Record) -> Result<Id> {
-        let mut writer = Writer::default();
+        let mut writer = Writer::with_capacity(64);
         let at = writer.known("_id");
         match &settings.id {
             IdStrategy::BsonOid => writer.set(at, kind::OBJECT_ID, &self.object_id(batch, record)),
@@ -72,13 +72,24 @@ impl Ids {
             IdStrategy::KafkaMetaData => writer.text(at, &coordinates(batch, record)),
             IdStrategy::FullKey => full_key(&mut writer, at, &record.key)?,
             IdStrategy::Provided { side, uuid: false } => return provided(record, *side),
-            // Rare enough to be made as a tree.
-            IdStrategy::Provided { .. } | IdStrategy::Partial(..) => {
-                let id = self.generate(&settings.id, batch, &mut Documents::of(record))?;
-                return Ok(bson::encoded("_id", &id));
+            IdStrategy::Partial(side, projection) => {
+                let picked = match projection.names() {
+                    Some(names) => writer.scalars_of(at, side.of(record), names)?,
+                    None => false,
+                };
+                if !picked {
+                    return self.by_tree(settings, batch, record);
+                }
             }
+            IdStrategy::Provided { .. } => return self.by_tree(settings, batch, record),
         }
         Ok(writer.into_bytes())
+    }
+
+    /// For what is rare.
+    fn by_tree(self, settings: &TopicSettings, batch: &Batch, record: &Record) -> Result<Id> {
+        let id = self.generate(&settings.id, batch, &mut Documents::of(record))?;
+        Ok(bson::encoded("_id", &id))
     }
 
     /// The id that a strategy makes of a record's documents as they are now.
@@ -168,8 +179,7 @@ fn not_provided(side: Side) -> Error {
 }
 
 fn provided(record: &Record, side: Side) -> Result<Id> {
-    let datum = if side == Side::Key { &record.key } else { &record.value };
-    let found = bson::field(datum, "_id", "_id")?;
+    let found = bson::field(side.of(record), "_id", "_id")?;
     found.filter(|id| id.first() != Some(&kind::NULL)).ok_or_else(|| not_provided(side))
 }
 

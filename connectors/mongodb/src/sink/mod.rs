@@ -5,6 +5,7 @@
 //! it. `bulk` brings the operations of a batch to the server in an order that keeps that of each document.
 
 mod bulk;
+mod business;
 mod cdc;
 mod check;
 mod command;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use millrace_sdk::{Problem, config::nearest};
+use millrace_sdk::{Datum, Problem, Record, config::nearest};
 
 use super::cdc::Cdc;
 use super::config::{OVERRIDE_PREFIX, SinkConfig, TopicConfig};
@@ -18,6 +18,16 @@ pub(crate) enum Side {
     Key,
     /// The value
     Value,
+}
+
+impl Side {
+    /// That side of a record.
+    pub(crate) fn of(self, record: &Record) -> &Datum {
+        match self {
+            Self::Key => &record.key,
+            Self::Value => &record.value,
+        }
+    }
 }
 
 /// Where `_id` comes from.
@@ -120,7 +130,6 @@ impl TopicSettings {
         self.chain.is_none()
             && self.cdc.is_none()
             && self.namespaces.is_fixed()
-            && !matches!(self.id, IdStrategy::Partial(..))
             && matches!(
                 self.model,
                 WriteModel::Replace | WriteModel::Insert | WriteModel::Update | WriteModel::UpdateTimestamps

@@ -41,6 +41,25 @@ async fn business_keys_find_their_documents() {
     place.drop().await;
 }
 
+/// As in the peer: what does not hold its business key is not found by it again.
+#[tokio::test]
+async fn documents_without_their_business_key_are_all_written() {
+    let Some(place) = Place::new().await else { return };
+    let keys = [("document.id.strategy", "FullKeyStrategy"), ("writemodel.strategy", "ReplaceOneBusinessKeyStrategy")];
+    let task = place.task(&keys).await;
+    let key = r#"{"part":1}"#;
+    let (lacking, holding) = (vec![(key, Some(r#"{"n":1}"#)), (key, Some(r#"{"n":2}"#))], r#"{"part":1,"n":3}"#);
+    let lacking = batch(lacking);
+    assert!(matches!(task.order_keys(&lacking), OrderKeys::Total));
+    assert!(task.write(&lacking).await.unwrap().failures.is_empty());
+    assert_eq!(place.all("items").await.len(), 2);
+    let holding = batch(vec![(key, Some(holding)), (key, Some(holding))]);
+    assert!(matches!(task.order_keys(&holding), OrderKeys::PerRecord(_)));
+    assert!(task.write(&holding).await.unwrap().failures.is_empty());
+    assert_eq!(place.all("items").await.len(), 3);
+    place.drop().await;
+}
+
 #[tokio::test]
 async fn changes_of_rows_without_keys_keep_the_order_of_the_partition() {
     let Some(place) = Place::new().await else { return };

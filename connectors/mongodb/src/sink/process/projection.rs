@@ -46,6 +46,14 @@ impl Projection {
         Self::Block(list(fields))
     }
 
+    /// The names of the fields that stay, where these are fields of the top level and nothing more.
+    pub(crate) fn names(&self) -> Option<&[String]> {
+        match self {
+            Self::Allow(fields) if !fields.iter().any(|field| field.contains(['.', '*'])) => Some(fields),
+            _ => None,
+        }
+    }
+
     /// Does it to a document.
     pub(crate) fn apply(&self, document: &mut Document) {
         match self {
