@@ -133,8 +133,7 @@ impl Writer {
     pub(crate) fn item(&mut self, index: usize) -> usize {
         let at = self.out.len();
         self.out.push(0);
-        // Writing into a Vec cannot fail.
-        let _ = std::io::Write::write_fmt(&mut self.out, format_args!("{index}"));
+        self.out.extend_from_slice(itoa::Buffer::new().format(index).as_bytes());
         self.out.push(0);
         at
     }
