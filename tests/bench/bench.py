@@ -1,4 +1,4 @@
-"""Runs Kafka Connect, Millrace and the bare librdkafka loop in turn, and writes what was measured. Started by `run`."""
+"""Runs Kafka Connect, Millrace and the bare loops in turn, and writes what was measured. Started by `run`."""
 
 import os
 import pathlib
