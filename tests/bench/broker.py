@@ -45,7 +45,9 @@ class Broker:
             parts = (TopicPartition(topic, number) for number in range(partitions))
             return sum(self.watcher.get_watermark_offsets(part, timeout=10)[1] for part in parts)
         except KafkaException:
-            return None  # no leader yet
+            # No leader yet, or the client remembers that there was no such topic
+            self.watcher.list_topics(topic, timeout=10)
+            return None
 
     def produce(self, topic, records):
         producer = Producer(

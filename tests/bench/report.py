@@ -6,6 +6,8 @@ import platform
 import statistics
 import subprocess
 
+import mongodb
+
 HERE = pathlib.Path(__file__).parent
 LABELS = {"connect": "Kafka Connect", "millrace": "Millrace", "limit": "bare librdkafka loop"}
 COLOURS = {"connect": "#b5b5b5", "millrace": "#1f6feb", "limit": "#2da44e"}
@@ -113,7 +115,7 @@ def write(folder, bench, records, rounds, load, seconds):
             "# Kafka Connect, Millrace and the limit",
             "",
             "Written by `make bench` ([what is measured](README.md)). Medians, with least and most in parentheses, of "
-            f"{rounds} rounds after a warm-up; {records:,} records per run (half as many with schemas), 4 partitions, one task. "
+            f"{rounds} rounds after a warm-up; {records:,} records per run (half as many with schemas, a fifth with MongoDB), 4 partitions, one task. "
             f"Commit {commit or 'unknown'}; it took {seconds / 60:.1f} minutes; load of the machine before: {load:.1f}.",
             "",
             machine(),
