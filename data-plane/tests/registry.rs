@@ -44,7 +44,7 @@ async fn encode(converter: &dyn Converter, topic: &str, data: &[&Datum]) -> Resu
 }
 
 async fn decode(converter: &dyn Converter, topic: &str, payloads: &[Option<Bytes>]) -> Result<Vec<Result<Datum>>> {
-    while let Some(preparation) = converter.prepare_decode(topic, &mut payloads.iter().flatten()) {
+    while let Some(preparation) = converter.prepare_decode(topic, &mut payloads.iter().flatten().map(AsRef::as_ref)) {
         preparation.await?;
     }
     Ok(converter.decode(topic, payloads))
@@ -110,7 +110,7 @@ async fn what_one_converter_writes_another_reads_with_old_and_new_schema_in_one_
         let versions: Vec<_> = [0, 1, 3].iter().map(|i| schema_of(&read[*i]).version).collect();
         assert_eq!(versions, [Some(1), Some(2), Some(1)], "{class}");
         // Everything is known now.
-        assert!(reader.prepare_decode(&topic, &mut payloads.iter().flatten()).is_none(), "{class}");
+        assert!(reader.prepare_decode(&topic, &mut payloads.iter().flatten().map(AsRef::as_ref)).is_none(), "{class}");
         assert!(writer.prepare_encode(&topic, &data).is_none(), "{class}");
     }
 }

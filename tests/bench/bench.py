@@ -13,7 +13,7 @@ import time
 import mongodb
 import report
 from broker import Broker
-from cases import CASES, connector, enveloped, orders
+from cases import AVRO_SCHEMA, CASES, avro, connector, enveloped, orders
 from sides import Connect, Millrace, until
 
 RECORDS = int(os.environ.get("BENCH_RECORDS", "1000000"))
@@ -31,6 +31,10 @@ def records_in(topic):
 
 def records_of(case):
     return records_in(mongodb.TOPIC if case.end.startswith("mongodb-") else case.topic)
+
+
+# Of the start-up
+FILE = next(case for case in CASES if case.end == "file")
 
 
 class Bench:
@@ -52,7 +56,7 @@ class Bench:
         self.sides = {name: side(self.folder, self.broker.bootstrap) for name, side in self.sides.items()}
         for side in self.sides.values():
             side.start()
-        makers = {"orders-schema": enveloped}
+        makers = {"orders-schema": enveloped, "orders-avro": self.avro}
         for topic in sorted({case.topic for case in self.cases if case.topic} | {"orders"}):
             self.broker.create(topic)
             count = self.broker.produce(topic, makers.get(topic, orders)(records_in(topic)))
@@ -73,13 +77,16 @@ class Bench:
         if self.mongodb:
             self.mongodb.stop()
 
+    def avro(self, count):
+        return avro(count, self.broker.register("orders-avro-value", AVRO_SCHEMA))
+
     # --- one run ---------------------------------------------------------------------------------
 
     def run(self, case, side):
         """From the creation of a connector to its last record; answers what it took."""
         self.count += 1
         name = f"{case.name}-{self.count}"
-        records = records_of(case)
+        records = records_in(case.topic)
         topic, path = case.topic, str(self.folder / f"{name}.out")
         if case.end == "source":
             topic, path = name, str(self.folder / "orders.jsonl")
@@ -107,7 +114,7 @@ class Bench:
     def config(self, case, side, name, topic, path):
         if case.end.startswith("mongodb-"):
             return self.mongodb.connector(case, side.name, name)
-        return connector(case, side.name, topic, path, records_of(case))
+        return connector(case, side.name, topic, path, records_of(case), self.broker.registry)
 
     def wait_end(self, case, side, name, topic, path, records):
         """The times of the first and of the last record."""
@@ -205,7 +212,7 @@ class Bench:
         self.broker.create("start-up", 1)
         for name, side in self.sides.items():
             path = str(self.folder / f"start-up-{name}.out")
-            config = connector(CASES[2], name, "start-up", path, 0)
+            config = connector(FILE, name, "start-up", path, 0)
             self.broker.produce("start-up", orders(1))
             side.call("PUT", f"/connectors/start-up-{name}/config", config)
             self.watch(side, f"start-up-{name}", lambda: os.path.exists(path) and os.path.getsize(path))
@@ -227,7 +234,8 @@ def main():
     parent = "/dev/shm" if shutil.disk_usage("/dev/shm").free > 4 * RECORDS * 300 else None
     with tempfile.TemporaryDirectory(prefix="millrace-bench-", dir=parent) as folder:
         with tempfile.TemporaryDirectory(prefix="millrace-bench-") as disk:
-            broker = Broker(disk)
+            needs_registry = any(case.only for case in CASES if not CHOSEN or case.name in CHOSEN)
+            broker = Broker(disk, needs_registry)
             bench = Bench(pathlib.Path(folder), disk, broker)
             begun, load = time.monotonic(), os.getloadavg()[0]
             try:

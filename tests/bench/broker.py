@@ -1,7 +1,9 @@
-"""The broker of a benchmark, its topics, and the data in them."""
+"""The broker of a benchmark, its topics, the data in them, and the registry with their schemas."""
 
+import json
 import os
 import subprocess
+import urllib.request
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -12,23 +14,35 @@ PARTITIONS = 4
 
 
 class Broker:
-    """A broker of our own (removed at the end), or the one that BENCH_BOOTSTRAP names."""
+    """A broker of our own (removed at the end) with a schema registry where one is needed, or those that BENCH_BOOTSTRAP and
+    BENCH_REGISTRY name."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, with_registry):
         self.bootstrap = os.environ.get("BENCH_BOOTSTRAP")
+        self.registry = os.environ.get("BENCH_REGISTRY", "http://127.0.0.1:8181")
         self.environment = None
         if self.bootstrap is None:
-            offset = free_offset(9092, 9093)
+            offset = free_offset(9092, 9093, 8181)
             self.environment = os.environ | {"SERVERS_HOME": f"{folder}/servers", "PORT_OFFSET": str(offset)}
-            subprocess.run([SERVERS, "up", "kafka"], check=True, env=self.environment)
+            self.servers = ["kafka", "registry"] if with_registry else ["kafka"]
+            subprocess.run([SERVERS, "up", *self.servers], check=True, env=self.environment)
             self.bootstrap = f"127.0.0.1:{9092 + offset}"
+            self.registry = f"http://127.0.0.1:{8181 + offset}"
         self.admin = AdminClient({"bootstrap.servers": self.bootstrap})
         self.watcher = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "bench-watcher"})
 
     def stop(self):
         self.watcher.close()
         if self.environment:
-            subprocess.run([SERVERS, "clean", "kafka"], check=False, env=self.environment, stdout=subprocess.DEVNULL)
+            subprocess.run([SERVERS, "clean", *self.servers], check=False, env=self.environment, stdout=subprocess.DEVNULL)
+
+    def register(self, subject, schema):
+        """Registers an Avro schema; answers its id."""
+        body = json.dumps({"schema": json.dumps(schema)}).encode()
+        request = urllib.request.Request(f"{self.registry}/apis/ccompat/v7/subjects/{subject}/versions", body)
+        request.add_header("Content-Type", "application/json")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)["id"]
 
     def create(self, topic, partitions=PARTITIONS):
         for future in self.admin.create_topics([NewTopic(topic, partitions, 1)]).values():

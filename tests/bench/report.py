@@ -75,6 +75,35 @@ def starts(bench):
     return rows + [f"| {LABELS[name]}, cold | {spread(runs, 'seconds', 2)} |" for name, runs in bench.starts.items()]
 
 
+def targets(bench):
+    """What was to be reached, and whether it was."""
+    rows = ["| target | is | |", "|---|---|---|"]
+
+    def line(what, value, reached, digits=2):
+        if value is not None:
+            rows.append(f"| {what} | {value:,.{digits}f} | {'reached' if reached(value) else '**missed**'} |")
+
+    def of(case, side, what):
+        return median(bench.runs.get((case, side), []), what)
+
+    def over(one, other):
+        return one / other if one and other else None
+
+    limit = bench.limits.get("orders", [])
+    line("String → null: CPU at most 1.15 × the bare loop", over(of("string-null", "millrace", "cpu"), median(limit, "cpu")), lambda r: r <= 1.15)
+    line("String → null: records/s at least 0.9 × the bare loop", over(of("string-null", "millrace", "rate"), median(limit, "rate")), lambda r: r >= 0.9)
+    for case in bench.cases:
+        if case.target:
+            value = over(of(case.name, "millrace", "cpu"), of(case.name, "connect", "cpu"))
+            line(f"{case.title}: CPU at most {case.target:.2f} × Kafka Connect", value, lambda r, most=case.target: r <= most)
+    chain = over(of("json-chain-null", "millrace", "rate"), of("json-chain-null", "connect", "rate"))
+    line("JSON, 4 transforms → null: records/s at least 5 × Kafka Connect", chain, lambda r: r >= 5)
+    peaks = [of(case.name, "millrace", "memory") for case in bench.cases]
+    line("peak memory of any path at most 80 MiB", max((peak for peak in peaks if peak), default=None), lambda most: most <= 80, 0)
+    line("start to the first record at most 0.5 s", median(bench.starts.get("millrace", []), "seconds"), lambda s: s <= 0.5)
+    return rows
+
+
 def picture(bench):
     """Horizontal bars of CPU-seconds per million records."""
     left, width, bar, gap = 230, 420, 16, 14
@@ -128,6 +157,8 @@ def write(folder, bench, records, rounds, load, seconds):
             "",
             *mongodb.table(bench),
             *starts(bench),
+            "",
+            *targets(bench),
             "",
         ]
     )

@@ -156,7 +156,7 @@ class Connect(Side):
         ).stdout.split()
         self.java = f"{home}/bin/java"
         subprocess.run([ROOT / "tests/connect-plugin/build", self.folder / "plugins/test"], check=True)
-        for plugin in ("file", "mongodb"):
+        for plugin in ("file", "mongodb", "apicurio"):
             (self.folder / "plugins" / plugin).symlink_to(f"{self.installed}/plugins/{plugin}")
         (self.folder / "worker.properties").write_text(self.properties())
 

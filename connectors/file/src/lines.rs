@@ -5,21 +5,21 @@ use std::ops::Range;
 /// The first `limit` complete lines of `buffer` without their ends, and how many bytes they take with them. An incomplete
 /// line stays; so does one that ends in a `\r` with nothing after it, since a `\n` may follow.
 pub(crate) fn split(buffer: &[u8], limit: usize) -> (Vec<Range<usize>>, usize) {
-    let (mut lines, mut start, mut at) = (Vec::new(), 0, 0);
-    while at < buffer.len() && lines.len() < limit {
+    let (mut lines, mut start) = (Vec::new(), 0);
+    for at in memchr::memchr2_iter(b'\n', b'\r', buffer) {
+        if at < start {
+            continue; // the second byte of an end
+        }
+        if lines.len() == limit {
+            break;
+        }
         let end = match (buffer[at], buffer.get(at + 1)) {
-            (b'\n', _) => at + 1,
-            (b'\r', Some(b'\n')) => at + 2,
-            (b'\r', Some(_)) => at + 1,
             (b'\r', None) => break,
-            _ => {
-                at += 1;
-                continue;
-            }
+            (b'\r', Some(b'\n')) => at + 2,
+            _ => at + 1,
         };
         lines.push(start..at);
         start = end;
-        at = end;
     }
     (lines, start)
 }

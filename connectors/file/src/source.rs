@@ -20,8 +20,11 @@ use crate::lines::split;
 /// How often a file is looked at that has nothing new; Connect's own interval.
 const WAIT: Duration = Duration::from_secs(1);
 
-/// Read at once; more only for a line that is longer.
+/// Read at once, at the most; more only for a line that is longer.
 const CHUNK: usize = 1 << 20;
+
+/// Read at once, at the least.
+const LEAST_CHUNK: usize = 1 << 16;
 
 /// A line longer than this is refused rather than held in memory.
 const LONGEST_LINE: usize = 64 << 20;
@@ -37,6 +40,8 @@ pub struct FileSource {
     topic: String,
     batch_size: usize,
     position: u64,
+    /// What a batch will probably take: what is read beyond it is read again
+    chunk: usize,
     partition: Map<String, Json>,
     schema: Arc<Schema>,
 }
@@ -87,7 +92,8 @@ impl SourceConnector for Source {
         };
         let schema = Arc::new(Schema::of(Type::String));
         let batch_size = usize::try_from(config.batch_size).unwrap_or(2000);
-        Ok(FileSource { path: config.file.into(), topic: config.topic, batch_size, position, partition, schema })
+        let (path, topic) = (config.file.into(), config.topic);
+        Ok(FileSource { path, topic, batch_size, position, chunk: LEAST_CHUNK, partition, schema })
     }
 }
 
@@ -95,8 +101,8 @@ impl SourceConnector for Source {
 impl SourceTask for FileSource {
     async fn poll(&mut self) -> Result<SourceBatch> {
         loop {
-            let (path, position, limit) = (self.path.clone(), self.position, self.batch_size);
-            let read = tokio::task::spawn_blocking(move || read_lines(&path, position, limit)).await;
+            let (path, position, limit, chunk) = (self.path.clone(), self.position, self.batch_size, self.chunk);
+            let read = tokio::task::spawn_blocking(move || read_lines(&path, position, limit, chunk)).await;
             let lines = read.map_err(|cause| Error::internal("reading the file was cut short").because(cause))??;
             if let Some(lines) = lines {
                 return Ok(self.batch(lines));
@@ -115,6 +121,8 @@ struct Lines {
 impl FileSource {
     fn batch(&mut self, lines: Lines) -> SourceBatch {
         self.position += lines.taken as u64;
+        let usual = lines.taken / lines.texts.len().max(1) * self.batch_size;
+        self.chunk = (usual + usual / 16).clamp(LEAST_CHUNK, CHUNK);
         // As Kafka Connect's: when the line was read.
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
@@ -136,8 +144,8 @@ impl FileSource {
     }
 }
 
-/// The next complete lines from `position` on; None when there is none yet.
-fn read_lines(path: &Path, position: u64, limit: usize) -> Result<Option<Lines>> {
+/// The next complete lines of the `chunk` bytes from `position` on; None when there is none yet.
+fn read_lines(path: &Path, position: u64, limit: usize, mut chunk: usize) -> Result<Option<Lines>> {
     let mut file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -151,10 +159,10 @@ fn read_lines(path: &Path, position: u64, limit: usize) -> Result<Option<Lines>>
             path.display()
         )));
     }
-    let mut chunk = CHUNK;
     loop {
         file.seek(SeekFrom::Start(position)).map_err(|error| unreadable(path, error))?;
-        let mut buffer = Vec::new();
+        // One byte more than is read, which tells `read_to_end` that there is room enough.
+        let mut buffer = Vec::with_capacity(chunk + 1);
         file.by_ref().take(chunk as u64).read_to_end(&mut buffer).map_err(|error| unreadable(path, error))?;
         let complete = buffer.len() < chunk;
         let (ranges, taken) = split(&buffer, limit);

@@ -2,12 +2,9 @@
 //! for a struct, `[1, 2]` for a list. Two things differ: bytes are written as text (Java writes their address), and a map
 //! keeps its order (Java's `HashMap` has none).
 
-use std::fmt::Write as _;
-
 use bytes::Bytes;
 
-use crate::json::scan::{Fault, Scanner};
-use crate::json::{self, Number};
+use crate::json::{self, Fault, Number, Scanner};
 use crate::{ByteString, Datum, Error, Result, Schema, Type, Value};
 
 /// Appends what Java would print.
@@ -27,7 +24,7 @@ fn value_text(value: &Value, schema: Option<&Schema>, out: &mut String) -> Resul
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
-        Value::Int(number) => push(out, format_args!("{number}")),
+        Value::Int(number) => int_text(*number, out),
         Value::Float(number) if schema.is_some_and(|schema| schema.kind == Type::Float32) => {
             float_text(*number, out);
         }
@@ -53,7 +50,8 @@ fn value_text(value: &Value, schema: Option<&Schema>, out: &mut String) -> Resul
                 out.push('{');
                 for (index, (name, value)) in fields.iter().enumerate() {
                     out.push_str(if index > 0 { ", " } else { "" });
-                    push(out, format_args!("{name}="));
+                    out.push_str(name);
+                    out.push('=');
                     value_text(value, schema.and_then(|schema| schema.element.as_deref()), out)?;
                 }
                 out.push('}');
@@ -69,7 +67,7 @@ fn json_text(raw: &Bytes, out: &mut String) -> Result<()> {
     let start = out.len();
     let text = std::str::from_utf8(raw).map_err(|_| Error::bad_record("not JSON: invalid UTF-8"))?;
     let mut walk = Walk { text, scanner: Scanner::new(raw), names: Vec::new() };
-    match walk.value(0, out).and_then(|()| Ok(walk.scanner.end()?)) {
+    match walk.value(out).and_then(|()| Ok(walk.scanner.end()?)) {
         Ok(()) => Ok(()),
         Err(Stop::Fault(fault)) => {
             out.truncate(start);
@@ -107,7 +105,8 @@ fn struct_text(fields: &[(ByteString, Value)], schema: &Schema, out: &mut String
         if let Some(value) = value.filter(|value| !matches!(value, Value::Null)) {
             out.push_str(if first { "" } else { "," });
             first = false;
-            push(out, format_args!("{}=", field.name));
+            out.push_str(&field.name);
+            out.push('=');
             value_text(value, Some(&field.schema), out)?;
         }
     }
@@ -137,20 +136,17 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn value(&mut self, depth: usize, out: &mut String) -> Result<(), Stop> {
-        if depth > json::MAX_DEPTH {
-            return Err(Fault::Depth.into());
-        }
+    fn value(&mut self, out: &mut String) -> Result<(), Stop> {
         match self.scanner.peek() {
-            Some(b'{') => self.map(depth, out),
+            Some(b'{') => self.map(out),
             Some(b'[') => {
-                self.scanner.expect(b'[')?;
+                self.scanner.enter(b'[')?;
                 let mut index = 0;
                 out.push('[');
                 while self.scanner.more(index, b']')? {
                     out.push_str(if index > 0 { ", " } else { "" });
                     index += 1;
-                    self.value(depth + 1, out)?;
+                    self.value(out)?;
                 }
                 out.push(']');
                 Ok(())
@@ -171,7 +167,9 @@ impl Walk<'_> {
                 match first {
                     Some(b't' | b'f' | b'n') => out.push_str(word),
                     _ => match json::number(word) {
-                        Number::Int(number) => push(out, format_args!("{number}")),
+                        // The digits that it is written with, but for -0.
+                        Number::Int(0) => out.push('0'),
+                        Number::Int(_) => out.push_str(word),
                         Number::Float(number) => double_text(number, out),
                         Number::Beyond => out.push_str(word), // more digits than fit
                     },
@@ -181,8 +179,8 @@ impl Walk<'_> {
         }
     }
 
-    fn map(&mut self, depth: usize, out: &mut String) -> Result<(), Stop> {
-        self.scanner.expect(b'{')?;
+    fn map(&mut self, out: &mut String) -> Result<(), Stop> {
+        self.scanner.enter(b'{')?;
         let outer = self.names.len();
         out.push('{');
         while self.scanner.more(self.names.len() - outer, b'}')? {
@@ -195,7 +193,7 @@ impl Walk<'_> {
             self.names.push(text);
             out.push_str(text);
             out.push('=');
-            self.value(depth + 1, out)?;
+            self.value(out)?;
         }
         self.names.truncate(outer);
         out.push('}');
@@ -207,7 +205,7 @@ impl Walk<'_> {
 pub fn double_text(number: f64, out: &mut String) {
     // Where Java writes no exponent, Rust's shortest digits are Java's.
     if (1e-3..1e7).contains(&number.abs()) {
-        push(out, format_args!("{number:?}"));
+        out.push_str(zmij::Buffer::new().format_finite(number));
     } else {
         out.push_str(&scientific(number, &two_digits(format!("{number:e}"), format!("{number:.1e}"))));
     }
@@ -220,9 +218,8 @@ pub fn float_text(number: f64, out: &mut String) {
     out.push_str(&scientific(f64::from(number), &two_digits(format!("{number:e}"), format!("{number:.1e}"))));
 }
 
-fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
-    // Writing into a String cannot fail.
-    let _ = out.write_fmt(text);
+fn int_text(number: i64, out: &mut String) {
+    out.push_str(itoa::Buffer::new().format(number));
 }
 
 /// As `Double.toString` (of Java 19 or newer: the shortest digits that tell the number from others).

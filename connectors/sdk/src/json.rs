@@ -1,16 +1,17 @@
 //! The only JSON reader and writer of the record path. Reading is lazy: [`validate`] checks the syntax of all of it once,
 //! [`parse_level`] opens one level and leaves subtrees as slices of the same buffer.
 
-pub(crate) mod scan;
-
-use std::ops::Range;
+mod names;
+mod scan;
 
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde::de::IgnoredAny;
 
 use crate::{Error, Result, Value};
-use scan::{Fault, Scanner, Text};
+pub use names::lasting_name;
+use names::{Found, Level};
+pub use scan::{Fault, Scanner, Text, Token};
 
 /// Deeper nesting is refused at decode, so that no later step can exhaust its stack.
 pub const MAX_DEPTH: usize = 128;
@@ -20,15 +21,25 @@ pub const MAX_DEPTH: usize = 128;
 /// # Errors
 /// `BadRecord`, with line and column.
 pub fn validate(bytes: &[u8]) -> Result<()> {
-    if let Err(error) = std::str::from_utf8(bytes) {
-        return Err(Error::bad_record(format!("not JSON: invalid UTF-8 at byte {}", error.valid_up_to())));
-    }
+    check_utf8(bytes)?;
     let mut scanner = Scanner::new(bytes);
     scanner.value().and_then(|_| scanner.end()).map_err(|fault| refused(bytes, fault))
 }
 
+/// What a [`Scanner`] leaves to its caller.
+///
+/// # Errors
+/// `BadRecord` when the bytes are not UTF-8.
+pub fn check_utf8(bytes: &[u8]) -> Result<()> {
+    match std::str::from_utf8(bytes) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Error::bad_record(format!("not JSON: invalid UTF-8 at byte {}", error.valid_up_to()))),
+    }
+}
+
 /// The error about text that the scanner refuses. serde_json tells best what is wrong with it.
-pub(crate) fn refused(bytes: &[u8], fault: Fault) -> Error {
+#[must_use]
+pub fn refused(bytes: &[u8], fault: Fault) -> Error {
     match fault {
         Fault::Depth => Error::bad_record(format!("JSON nested deeper than {MAX_DEPTH} levels")),
         Fault::Syntax(at) => match serde_json::from_slice::<IgnoredAny>(bytes) {
@@ -56,45 +67,81 @@ pub fn parse_level(bytes: &Bytes) -> Result<Value> {
 /// # Errors
 /// `BadRecord` when the bytes are not JSON.
 pub fn parse_members(bytes: &Bytes) -> Result<Value> {
-    level(bytes, |buffer, range| Ok(Value::Json(buffer.slice(range))))
+    level(bytes, |buffer, token| Ok(Value::Json(buffer.slice(token.range()))))
 }
 
-/// What becomes of a member of a map or list
-type Member = fn(&Bytes, Range<usize>) -> Result<Value>;
+/// As [`validate`] and [`parse_level`], in one pass over the text.
+///
+/// # Errors
+/// `BadRecord` when the bytes are not JSON.
+pub fn open(bytes: &Bytes) -> Result<Value> {
+    check_utf8(bytes)?;
+    parse_level(bytes)
+}
 
-/// Opens one level.
-fn level(buffer: &Bytes, of_member: Member) -> Result<Value> {
+/// Opens one level; `of_member` says what becomes of its members.
+#[inline]
+fn level(buffer: &Bytes, of_member: impl Fn(&Bytes, Token) -> Result<Value>) -> Result<Value> {
     let wrong = |fault| refused(buffer, fault);
     let mut scanner = Scanner::new(buffer);
-    let mut index = 0;
-    let value = if scanner.take(b'{') {
-        let mut fields: Vec<(ByteString, Value)> = Vec::new();
-        while scanner.more(index, b'}').map_err(wrong)? {
-            index += 1;
-            let name = scanner.name().map_err(wrong)?;
-            let range = scanner.value().map_err(wrong)?;
-            let (name, value) = (text_at(buffer, &name)?, of_member(buffer, range)?);
-            // The last of repeated names wins, in the place of the first, as in Java's LinkedHashMap.
-            match fields.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, old)) => *old = value,
-                None => fields.push((name, value)),
-            }
-        }
-        Value::Map(fields)
-    } else if scanner.take(b'[') {
-        let mut items = Vec::new();
+    let value = if scanner.enter(b'{').map_err(wrong)? {
+        Value::Map(names::level(|names| map_level(buffer, &mut scanner, names, &of_member))?)
+    } else if scanner.enter(b'[').map_err(wrong)? {
+        let (mut items, mut index) = (Vec::new(), 0);
         while scanner.more(index, b']').map_err(wrong)? {
             index += 1;
-            let range = scanner.value().map_err(wrong)?;
-            items.push(of_member(buffer, range)?);
+            let token = scanner.token().map_err(wrong)?;
+            items.push(of_member(buffer, token)?);
         }
         Value::List(items)
     } else {
-        let range = scanner.value().map_err(wrong)?;
-        member(buffer, range)?
+        let token = scanner.token().map_err(wrong)?;
+        member(buffer, token)?
     };
     scanner.end().map_err(wrong)?;
     Ok(value)
+}
+
+/// Room for what transforms add.
+const ROOM: usize = 4;
+
+/// The fields of a map whose brace is taken.
+fn map_level(
+    buffer: &Bytes,
+    scanner: &mut Scanner<'_>,
+    names: &mut Level<'_>,
+    of_member: impl Fn(&Bytes, Token) -> Result<Value>,
+) -> Result<Vec<(ByteString, Value)>> {
+    let wrong = |fault| refused(buffer, fault);
+    let mut fields: Vec<(ByteString, Value)> = Vec::new();
+    // Whether some name is not among those that are told apart by their place
+    let (mut index, mut unknown) = (0, false);
+    while scanner.more(index, b'}').map_err(wrong)? {
+        index += 1;
+        let text = scanner.name().map_err(wrong)?;
+        let token = scanner.token().map_err(wrong)?;
+        let value = of_member(buffer, token)?;
+        let (name, again) = if text.escaped {
+            (text_at(buffer, &text)?, true)
+        } else {
+            match names.find(&buffer[text.content.clone()]) {
+                Found::New(name) => (ByteString::from_static(name), unknown),
+                Found::Again(name) => (ByteString::from_static(name), true),
+                Found::Unknown => (text_at(buffer, &text)?, true),
+            }
+        };
+        unknown |= text.escaped || again;
+        if fields.capacity() == 0 {
+            fields.reserve_exact(names.usual_fields() + ROOM);
+        }
+        // The last of repeated names wins, in the place of the first, as in Java's LinkedHashMap.
+        match fields.iter_mut().filter(|_| again).find(|(known, _)| *known == name) {
+            Some((_, old)) => *old = value,
+            None => fields.push((name, value)),
+        }
+    }
+    names.learn(fields.len());
+    Ok(fields)
 }
 
 /// Parses everything, subtrees too.
@@ -123,7 +170,7 @@ fn deepen(value: Value) -> Result<Value> {
 pub fn find(bytes: &Bytes, name: &str) -> Result<Option<Bytes>> {
     let wrong = |fault| refused(bytes, fault);
     let mut scanner = Scanner::new(bytes);
-    if !scanner.take(b'{') {
+    if !scanner.enter(b'{').map_err(wrong)? {
         return Ok(None);
     }
     let (mut found, mut index) = (None, 0);
@@ -164,18 +211,14 @@ pub(crate) enum Number {
     Beyond,
 }
 
-fn member(buffer: &Bytes, range: Range<usize>) -> Result<Value> {
-    let bytes = &buffer[range.clone()];
-    Ok(match bytes.first() {
-        Some(b'"') => {
-            let content = range.start + 1..range.end - 1;
-            Value::Str(text_at(buffer, &Text { content, escaped: bytes.contains(&b'\\') })?)
-        }
-        Some(b't') => Value::Bool(true),
-        Some(b'f') => Value::Bool(false),
-        Some(b'n') => Value::Null,
-        Some(b'{' | b'[') => Value::Json(buffer.slice(range)),
-        _ => match std::str::from_utf8(bytes).map_or(Number::Beyond, number) {
+fn member(buffer: &Bytes, token: Token) -> Result<Value> {
+    Ok(match token {
+        Token::Text(text) => Value::Str(text_at(buffer, &text)?),
+        Token::Word(b't', _) => Value::Bool(true),
+        Token::Word(b'f', _) => Value::Bool(false),
+        Token::Word(..) => Value::Null,
+        Token::Nested(range) => Value::Json(buffer.slice(range)),
+        Token::Number(range) => match std::str::from_utf8(&buffer[range.clone()]).map_or(Number::Beyond, number) {
             Number::Int(integer) => Value::Int(integer),
             Number::Float(float) => Value::Float(float),
             Number::Beyond => Value::Json(buffer.slice(range)),
@@ -184,7 +227,10 @@ fn member(buffer: &Bytes, range: Range<usize>) -> Result<Value> {
 }
 
 /// A text of the buffer: a slice of it unless it has escapes.
-fn text_at(buffer: &Bytes, text: &Text) -> Result<ByteString> {
+///
+/// # Errors
+/// `BadRecord` when it is not UTF-8.
+pub fn text_at(buffer: &Bytes, text: &Text) -> Result<ByteString> {
     let content = text.content.clone();
     if text.escaped {
         let literal = &buffer[content.start - 1..content.end + 1];
@@ -243,7 +289,30 @@ fn write_plain(value: &impl serde::Serialize, out: &mut Vec<u8>) {
 }
 
 fn write_text(text: &str, out: &mut Vec<u8>) {
-    let _ = serde_json::to_writer(out, text);
+    let (bytes, mut start) = (text.as_bytes(), 0);
+    out.reserve(bytes.len() + bytes.len() / 4 + 2);
+    out.push(b'"');
+    loop {
+        let end = scan::plain_until(bytes, start);
+        out.extend_from_slice(&bytes[start..end]);
+        let Some(special) = bytes.get(end) else { break };
+        let letter = match special {
+            b'\n' => b'n',
+            b'\r' => b'r',
+            b'\t' => b't',
+            0x08 => b'b',
+            0x0c => b'f',
+            b'"' | b'\\' => *special,
+            control => {
+                out.extend_from_slice(format!("\\u{control:04x}").as_bytes());
+                start = end + 1;
+                continue;
+            }
+        };
+        out.extend_from_slice(&[b'\\', letter]);
+        start = end + 1;
+    }
+    out.push(b'"');
 }
 
 fn write_base64(bytes: &[u8], out: &mut Vec<u8>) {

@@ -54,6 +54,7 @@ pub enum Datum {
 impl Datum {
     /// A schemaless value.
     #[must_use]
+    #[inline]
     pub fn schemaless(value: Value) -> Self {
         Self::Decoded { schema: None, value }
     }
@@ -70,6 +71,7 @@ impl Datum {
 
     /// Whether this is a tombstone in Connect's sense: no bytes, or a decoded null.
     #[must_use]
+    #[inline]
     pub fn is_null(&self) -> bool {
         match self {
             Self::Null | Self::Decoded { value: Value::Null, .. } => true,
@@ -119,6 +121,7 @@ pub struct Batch {
 impl Batch {
     /// The topic of a record as the connector should see it.
     #[must_use]
+    #[inline]
     pub fn topic<'a>(&'a self, record: &'a Record) -> &'a Arc<str> {
         record.renamed_topic.as_ref().unwrap_or(&self.origin.topic)
     }

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use millrace_sdk::{Datum, Error, Flat, Result, Schema, Value, json};
+use millrace_sdk::json::{self, Scanner};
+use millrace_sdk::{Datum, Error, Flat, Result, Schema, Value};
 
 use super::json_value::Options;
 use super::{Converter, json_schema, json_value};
@@ -23,6 +24,10 @@ pub(super) struct JsonConverter {
     cache_size: usize,
     /// `schema.content`: the schema of every record, which then comes without an envelope
     fixed: Option<Arc<Schema>>,
+    /// Whether values are opened while they are checked, since somebody looks into them anyway
+    opening: bool,
+    /// The last envelope
+    last: Mutex<Option<Envelope>>,
     /// Parsed schemas by their JSON
     parsed: Mutex<HashMap<Bytes, Arc<Schema>>>,
 }
@@ -57,7 +62,15 @@ impl JsonConverter {
         let options = Options { numeric_decimals, null_is_default: flag("replace.null.with.default", true)? };
         let fixed = settings.get("schema.content").filter(|text| !text.is_empty()).map(|text| fixed_schema(text));
         let fixed = fixed.transpose()?;
-        Ok(Box::new(Self { schemas_enabled, options, cache_size, fixed, parsed: Mutex::new(HashMap::new()) }))
+        Ok(Box::new(Self {
+            schemas_enabled,
+            options,
+            cache_size,
+            fixed,
+            opening: false,
+            last: Mutex::default(),
+            parsed: Mutex::new(HashMap::new()),
+        }))
     }
 
     fn decode_plain(payload: &Bytes) -> Result<Datum> {
@@ -69,17 +82,35 @@ impl JsonConverter {
         Ok(Datum::schemaless(if json.as_ref() == b"null" { Value::Null } else { Value::Json(json) }))
     }
 
+    fn decode_opened(payload: &Bytes) -> Result<Datum> {
+        if payload.is_empty() {
+            return Ok(Datum::Null);
+        }
+        match json::open(payload) {
+            Ok(value) => Ok(Datum::schemaless(value)),
+            // It may be UTF-16.
+            Err(_) => checked(payload).and_then(|json| json::open(&json)).map(Datum::schemaless),
+        }
+    }
+
     fn decode_fixed(&self, schema: &Arc<Schema>, payload: &Bytes) -> Result<Datum> {
         let json = checked(payload)?;
         let value = json_value::decode(schema, &json, self.options, "the record")?;
         Ok(Datum::Decoded { schema: Some(Arc::clone(schema)), value })
     }
 
-    fn decode_envelope(&self, payload: &Bytes) -> Result<Datum> {
+    /// `last` is the envelope before this one, which mostly begins the same: then the schema need not be looked at.
+    fn decode_envelope(&self, payload: &Bytes, last: &mut Option<Envelope>) -> Result<Datum> {
+        if let Some(envelope) = last.as_ref().filter(|envelope| payload.starts_with(&envelope.start)) {
+            if let Some(datum) = self.decode_payload(payload, envelope)? {
+                return Ok(datum);
+            }
+        }
         if payload.is_empty() {
             return Err(Error::bad_record(NOT_AN_ENVELOPE));
         }
-        let Value::Map(fields) = json::parse_members(&checked(payload)?)? else {
+        let text = checked(payload)?;
+        let Value::Map(fields) = json::parse_members(&text)? else {
             return Err(Error::bad_record(NOT_AN_ENVELOPE));
         };
         let field = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, value)| value);
@@ -89,13 +120,23 @@ impl JsonConverter {
         let Value::Json(value) = value else { return Err(Error::bad_record(NOT_AN_ENVELOPE)) };
         match schema {
             Value::Json(text) if text.as_ref() == b"null" => Self::decode_plain(value),
-            Value::Json(text) if text.first() == Some(&b'{') => {
-                let schema = self.schema(text)?;
-                let value = json_value::decode(&schema, value, self.options, "payload")?;
-                Ok(Datum::Decoded { schema: Some(schema), value })
+            Value::Json(schema) if schema.first() == Some(&b'{') => {
+                let schema = self.schema(schema)?;
+                let decoded = json_value::decode(&schema, value, self.options, "payload")?;
+                *last = Envelope::of(&text, value, &schema);
+                Ok(Datum::Decoded { schema: Some(schema), value: decoded })
             }
             other => Err(Error::bad_record(format!("the schema must be a JSON object, found {}", other.type_name()))),
         }
+    }
+
+    /// The payload of an envelope with a known start; None when something else follows it.
+    fn decode_payload(&self, text: &Bytes, envelope: &Envelope) -> Result<Option<Datum>> {
+        json::check_utf8(text)?;
+        let mut scanner = Scanner::at(text, envelope.start.len());
+        let value = json_value::decode_at(&envelope.schema, text, &mut scanner, self.options, "payload")?;
+        let ends = scanner.take(b'}') && scanner.end().is_ok();
+        Ok(ends.then(|| Datum::Decoded { schema: Some(Arc::clone(&envelope.schema)), value }))
     }
 
     fn schema(&self, text: &Bytes) -> Result<Arc<Schema>> {
@@ -112,24 +153,56 @@ impl JsonConverter {
         Ok(schema)
     }
 
-    fn encode_one(&self, datum: &Datum) -> Result<Option<Bytes>> {
+    /// Appends the text of a datum; false for a tombstone.
+    fn encode_one(&self, datum: &Datum, out: &mut Vec<u8>) -> Result<bool> {
+        let bytes;
         let (schema, value) = match datum {
-            Datum::Null => return Ok(None),
-            Datum::Encoded(bytes) => (None, Value::Bytes(bytes.clone())),
-            Datum::Decoded { schema: None, value: Value::Null } => return Ok(None),
-            Datum::Decoded { schema, value } => (schema.as_deref(), value.clone()),
+            Datum::Null | Datum::Decoded { schema: None, value: Value::Null } => return Ok(false),
+            Datum::Encoded(encoded) => {
+                bytes = Value::Bytes(encoded.clone());
+                (None, &bytes)
+            }
+            Datum::Decoded { schema, value } => (schema.as_deref(), value),
         };
-        let mut out = Vec::new();
         if self.schemas_enabled {
             out.extend_from_slice(b"{\"schema\":");
-            json_schema::encode(schema, &mut out)?;
+            json_schema::encode(schema, out)?;
             out.extend_from_slice(b",\"payload\":");
         }
-        json_value::encode(schema, &value, self.options, &mut out)?;
+        json_value::encode(schema, value, self.options, out)?;
         if self.schemas_enabled {
             out.push(b'}');
         }
-        Ok(Some(out.into()))
+        Ok(true)
+    }
+}
+
+/// What many envelopes have in common: all that stands before the payload, which comes last.
+#[derive(Clone)]
+struct Envelope {
+    start: Bytes,
+    schema: Arc<Schema>,
+}
+
+impl Envelope {
+    fn of(text: &Bytes, payload: &Bytes, schema: &Arc<Schema>) -> Option<Self> {
+        let at = payload.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+        let (start, rest) = text.split_at_checked(at)?;
+        // Copied: a slice would keep the whole buffer of its batch.
+        let found = || Self { start: Bytes::copy_from_slice(start), schema: Arc::clone(schema) };
+        rest.get(payload.len()..)?.trim_ascii().eq(b"}").then(found)
+    }
+}
+
+/// About how long the text of a datum is.
+fn usual_size(datum: &Datum) -> usize {
+    match datum {
+        Datum::Null => 0,
+        Datum::Encoded(bytes) | Datum::Decoded { value: Value::Bytes(bytes), .. } => bytes.len() * 4 / 3 + 8,
+        Datum::Decoded { value: Value::Json(json), .. } => json.len(),
+        // Some characters need escapes.
+        Datum::Decoded { value: Value::Str(text), .. } => text.len() + text.len() / 4 + 8,
+        Datum::Decoded { .. } => 256,
     }
 }
 
@@ -173,19 +246,39 @@ impl Converter for JsonConverter {
         CLASS
     }
 
+    fn open_at_once(&mut self) {
+        self.opening = true;
+    }
+
     fn decode(&self, _: &str, payloads: &[Option<Bytes>]) -> Vec<Result<Datum>> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let decoded = |payload: &Option<Bytes>| match payload {
             None => Ok(Datum::Null),
+            Some(payload) if !self.schemas_enabled && self.opening => Self::decode_opened(payload),
             Some(payload) if !self.schemas_enabled => Self::decode_plain(payload),
             Some(payload) => match &self.fixed {
                 Some(schema) => self.decode_fixed(schema, payload),
-                None => self.decode_envelope(payload),
+                None => self.decode_envelope(payload, &mut last),
             },
         };
-        payloads.iter().map(decoded).collect()
+        let decoded = payloads.iter().map(decoded).collect();
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = last;
+        decoded
     }
 
     fn encode(&self, _: &str, data: &[&Datum]) -> Vec<Result<Option<Bytes>>> {
-        data.iter().map(|datum| self.encode_one(datum)).collect()
+        // One buffer for all, of which each is a slice.
+        let mut out = Vec::with_capacity(data.iter().map(|datum| usual_size(datum)).sum());
+        let place = |datum: &&Datum| {
+            let start = out.len();
+            let written = self.encode_one(datum, &mut out);
+            if !matches!(written, Ok(true)) {
+                out.truncate(start);
+            }
+            written.map(|is_some| is_some.then_some(start..out.len()))
+        };
+        let places: Vec<_> = data.iter().map(place).collect();
+        let buffer = Bytes::from(out);
+        places.into_iter().map(|place| place.map(|range| range.map(|range| buffer.slice(range)))).collect()
     }
 }

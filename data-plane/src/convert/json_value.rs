@@ -7,7 +7,8 @@ use std::collections::hash_map::Entry;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use millrace_sdk::{ByteString, Decimal, Error, Result, Schema, Type, Value, json};
+use millrace_sdk::json::{self, Fault, Scanner, Token};
+use millrace_sdk::{ByteString, Decimal, Error, Field, Result, Schema, Type, Value};
 
 use super::connect_name;
 
@@ -44,48 +45,138 @@ impl From<Error> for Misfit {
     }
 }
 
+/// Room for the fields that transforms add.
+const ROOM: usize = 4;
+
 type Fit<T> = std::result::Result<T, Misfit>;
 
-/// Reads a value of this schema from JSON that is known to be valid; `at` names it in errors.
+/// Reads a value of this schema from JSON text, which must be UTF-8; `at` names it in errors.
 pub(super) fn decode(schema: &Schema, raw: &Bytes, options: Options, at: &str) -> Result<Value> {
-    value_of(schema, raw, options).map_err(|misfit| {
+    let mut scanner = Scanner::new(raw);
+    let value = decode_at(schema, raw, &mut scanner, options, at)?;
+    scanner.end().map_err(|fault| json::refused(raw, fault))?;
+    Ok(value)
+}
+
+/// As [`decode`], from the scanner's place in `text` on; what follows is left to the caller.
+pub(super) fn decode_at(
+    schema: &Schema,
+    text: &Bytes,
+    scanner: &mut Scanner<'_>,
+    options: Options,
+    at: &str,
+) -> Result<Value> {
+    Reader { text, scanner, options }.value(schema).map_err(|misfit| {
         Error::bad_record(format!("{at}{} does not fit its schema", misfit.path)).because(misfit.error)
     })
 }
 
+/// Reads values as it walks over their text, once.
+struct Reader<'a, 'b> {
+    text: &'a Bytes,
+    scanner: &'a mut Scanner<'b>,
+    options: Options,
+}
+
+impl Reader<'_, '_> {
+    fn wrong(&self, fault: Fault) -> Misfit {
+        json::refused(self.text, fault).into()
+    }
+
+    fn value(&mut self, schema: &Schema) -> Fit<Value> {
+        match (schema.kind, self.scanner.peek()) {
+            (Type::Struct, Some(b'{')) if !is_logical(schema) => self.fields(schema),
+            (Type::Array, Some(b'[')) if !is_logical(schema) => self.items(schema),
+            _ => {
+                let token = self.scanner.token().map_err(|fault| self.wrong(fault))?;
+                self.token(schema, token)
+            }
+        }
+    }
+
+    /// Anything but structs and lists.
+    fn token(&self, schema: &Schema, token: Token) -> Fit<Value> {
+        if let Token::Word(b'n', _) = token {
+            return absent(schema, self.options);
+        }
+        if is_logical(schema) {
+            return Ok(logical(schema, &self.text.slice(token.range()))?);
+        }
+        match (schema.kind, token) {
+            (Type::Boolean, Token::Word(first, _)) => Ok(Value::Bool(first == b't')),
+            (Type::Int8 | Type::Int16 | Type::Int32 | Type::Int64, Token::Number(range)) => {
+                Ok(integer(schema.kind, ascii(&self.text[range])?)?)
+            }
+            (Type::Float32 | Type::Float64, token @ (Token::Number(_) | Token::Text(_))) => {
+                Ok(float(schema.kind, ascii(&self.text[token.range()])?)?)
+            }
+            (Type::String, Token::Text(text)) => Ok(Value::Str(json::text_at(self.text, &text)?)),
+            (Type::Bytes, token @ Token::Text(_)) => Ok(Value::Bytes(base64(&self.text.slice(token.range()))?)),
+            (Type::Map, token) => map(schema, &self.text.slice(token.range()), self.options),
+            (kind, token) => Err(mismatch(kind, &self.text.slice(token.range())).into()),
+        }
+    }
+
+    fn items(&mut self, schema: &Schema) -> Fit<Value> {
+        let element = part(schema.element.as_deref())?;
+        self.scanner.enter(b'[').map_err(|fault| self.wrong(fault))?;
+        let mut items = Vec::new();
+        while self.scanner.more(items.len(), b']').map_err(|fault| self.wrong(fault))? {
+            let item = self.value(element).map_err(|e| e.below(format_args!("[{}]", items.len())))?;
+            items.push(item);
+        }
+        Ok(Value::List(items))
+    }
+
+    /// All fields of the schema, in its order; others are passed over.
+    fn fields(&mut self, schema: &Schema) -> Fit<Value> {
+        self.scanner.enter(b'{').map_err(|fault| self.wrong(fault))?;
+        let mut fields: Vec<(ByteString, Option<Value>)> = Vec::with_capacity(schema.fields.len() + ROOM);
+        fields.extend(schema.fields.iter().map(|field| (field.name.clone(), None)));
+        let (mut index, mut guess) = (0, 0);
+        while self.scanner.more(index, b'}').map_err(|fault| self.wrong(fault))? {
+            index += 1;
+            let name = self.scanner.name().map_err(|fault| self.wrong(fault))?;
+            let unescaped = if name.escaped { Some(json::text_at(self.text, &name)?) } else { None };
+            let name = unescaped.as_ref().map_or(&self.text[name.content], |text| text.as_bytes().as_ref());
+            // Most producers write the fields in the schema's order.
+            let is_it = |field: &Field| field.name.as_bytes() == name;
+            let place = match schema.fields.get(guess) {
+                Some(field) if is_it(field) => Some(guess),
+                _ => schema.fields.iter().position(is_it),
+            };
+            let Some(place) = place else {
+                self.scanner.token().map_err(|fault| self.wrong(fault))?;
+                continue;
+            };
+            guess = place + 1;
+            let field = &schema.fields[place];
+            let value = self.value(&field.schema).map_err(|e| e.below(format_args!(".{}", field.name)))?;
+            fields[place].1 = Some(value);
+        }
+        let whole = fields.into_iter().zip(&schema.fields).map(|((name, value), field)| match value {
+            Some(value) => Ok((name, value)),
+            None => match absent(&field.schema, self.options) {
+                Ok(value) => Ok((name, value)),
+                Err(misfit) => Err(misfit.below(format_args!(".{}", field.name))),
+            },
+        });
+        Ok(Value::Map(whole.collect::<Fit<_>>()?))
+    }
+}
+
+/// What stands for null.
+fn absent(schema: &Schema, options: Options) -> Fit<Value> {
+    match &schema.default {
+        Some(default) if options.null_is_default => Ok(default.clone()),
+        _ if schema.optional => Ok(Value::Null),
+        _ => Err(bad(format!("Invalid null value for required {} field", connect_name(schema.kind))).into()),
+    }
+}
+
+/// A value that stands alone.
 fn value_of(schema: &Schema, raw: &Bytes, options: Options) -> Fit<Value> {
-    if raw.as_ref() == b"null" {
-        return match &schema.default {
-            Some(default) if options.null_is_default => Ok(default.clone()),
-            _ if schema.optional => Ok(Value::Null),
-            _ => Err(bad(format!("Invalid null value for required {} field", connect_name(schema.kind))).into()),
-        };
-    }
-    if let Some(name) = &schema.name
-        && let Some(value) = logical(name, schema, raw)?
-    {
-        return Ok(value);
-    }
-    match (schema.kind, raw.first()) {
-        (Type::Boolean, Some(b't')) => Ok(Value::Bool(true)),
-        (Type::Boolean, Some(b'f')) => Ok(Value::Bool(false)),
-        (Type::Int8 | Type::Int16 | Type::Int32 | Type::Int64, Some(b'-' | b'0'..=b'9')) => {
-            Ok(integer(schema.kind, raw)?)
-        }
-        (Type::Float32 | Type::Float64, Some(b'-' | b'0'..=b'9' | b'"')) => Ok(float(schema.kind, raw)?),
-        (Type::String, Some(b'"')) => Ok(json::parse_level(raw)?),
-        (Type::Bytes, Some(b'"')) => Ok(Value::Bytes(base64(raw)?)),
-        (Type::Array, Some(b'[')) => {
-            let element = part(schema.element.as_deref())?;
-            let items = members(raw)?.into_iter().enumerate();
-            let items =
-                items.map(|(i, item)| value_of(element, &item, options).map_err(|e| e.below(format_args!("[{i}]"))));
-            Ok(Value::List(items.collect::<Fit<_>>()?))
-        }
-        (Type::Map, _) => map(schema, raw, options),
-        (Type::Struct, Some(b'{')) => fields(schema, raw, options),
-        (kind, _) => Err(mismatch(kind, raw).into()),
-    }
+    Reader { text: raw, scanner: &mut Scanner::new(raw), options }.value(schema)
 }
 
 fn bad(what: String) -> Error {
@@ -154,28 +245,12 @@ fn map(schema: &Schema, raw: &Bytes, options: Options) -> Fit<Value> {
     }
 }
 
-/// All fields of the schema, in its order; others are passed over.
-fn fields(schema: &Schema, raw: &Bytes, options: Options) -> Fit<Value> {
-    let found = json::parse_members(raw)?.into_fields()?;
-    let null = Value::Json(Bytes::from_static(b"null"));
-    let decoded = schema.fields.iter().enumerate().map(|(i, field)| {
-        // Most producers write the fields in the schema's order.
-        let here = found.get(i).filter(|(name, _)| *name == field.name);
-        let value =
-            here.or_else(|| found.iter().find(|(name, _)| *name == field.name)).map_or(&null, |(_, value)| value);
-        let value = value_of(&field.schema, &raw_of(value.clone()), options);
-        Ok((field.name.clone(), value.map_err(|e| e.below(format_args!(".{}", field.name)))?))
-    });
-    Ok(Value::Map(decoded.collect::<Fit<_>>()?))
-}
-
-fn ascii(raw: &Bytes) -> Result<&str> {
+fn ascii(raw: &[u8]) -> Result<&str> {
     std::str::from_utf8(raw).map_err(|error| bad("not a number".to_owned()).because(error))
 }
 
 /// Integers, also spelt `1.0` or `1e3`.
-fn integer(kind: Type, raw: &Bytes) -> Result<Value> {
-    let text = ascii(raw)?;
+fn integer(kind: Type, text: &str) -> Result<Value> {
     let whole = || {
         let decimal = Decimal::parse(text).ok()?;
         let (digits, sign) = (decimal.digits().ok()?, if decimal.is_negative() { "-" } else { "" });
@@ -202,8 +277,7 @@ fn integer(kind: Type, raw: &Bytes) -> Result<Value> {
 }
 
 /// Floats; Connect writes those that are no numbers as text.
-fn float(kind: Type, raw: &Bytes) -> Result<Value> {
-    let text = ascii(raw)?;
+fn float(kind: Type, text: &str) -> Result<Value> {
     let value = match (text, kind) {
         ("\"NaN\"", _) => Some(f64::NAN),
         ("\"Infinity\"", _) => Some(f64::INFINITY),
@@ -222,8 +296,12 @@ fn base64(raw: &Bytes) -> Result<Bytes> {
         .map_err(|error| bad("it is not base64 text".to_owned()).because(error))
 }
 
-/// Values of logical types; None when `name` is no logical type of Connect.
-fn logical(name: &str, schema: &Schema, raw: &Bytes) -> Result<Option<Value>> {
+fn is_logical(schema: &Schema) -> bool {
+    schema.name.as_deref().is_some_and(|name| matches!(name, DATE | TIME | TIMESTAMP | DECIMAL))
+}
+
+/// Values of logical types.
+fn logical(schema: &Schema, raw: &Bytes) -> Result<Value> {
     let text = matches!(raw.first(), Some(b'"'));
     let whole = |limit: &str| {
         ascii(raw)?
@@ -231,7 +309,7 @@ fn logical(name: &str, schema: &Schema, raw: &Bytes) -> Result<Option<Value>> {
             .map_err(|_| bad(format!("it must be an integer{limit}, found {:?}", Value::Json(raw.clone()).type_name())))
     };
     let small = || i32::try_from(whole(" of 32 bits")?).map_err(|_| bad("it must be an integer of 32 bits".to_owned()));
-    Ok(Some(match name {
+    Ok(match schema.name.as_deref().unwrap_or_default() {
         DATE => Value::Date(small()?),
         TIME => {
             let millis = small()?;
@@ -252,9 +330,8 @@ fn logical(name: &str, schema: &Schema, raw: &Bytes) -> Result<Option<Value>> {
         }
         // A number keeps the scale that it is written with.
         DECIMAL if matches!(raw.first(), Some(b'-' | b'0'..=b'9')) => Value::Decimal(Decimal::parse(ascii(raw)?)?),
-        DECIMAL => return Err(mismatch(schema.kind, raw)),
-        _ => return Ok(None),
-    }))
+        _ => return Err(mismatch(schema.kind, raw)),
+    })
 }
 
 fn scale(schema: &Schema) -> Result<i32> {

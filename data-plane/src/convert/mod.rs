@@ -34,9 +34,12 @@ pub trait Converter: Send + Sync {
     /// Its Java class, for dead-letter headers.
     fn class(&self) -> &'static str;
 
+    /// Told when somebody will look into every value: what has levels may as well be opened while it is checked.
+    fn open_at_once(&mut self) {}
+
     /// What must be known before these payloads can be decoded; None when nothing is missing, which costs nothing for
     /// converters that never ask. After a preparation has ended well the same call says None.
-    fn prepare_decode(&self, _topic: &str, _payloads: &mut dyn Iterator<Item = &Bytes>) -> Option<Preparation> {
+    fn prepare_decode(&self, _topic: &str, _payloads: &mut dyn Iterator<Item = &[u8]>) -> Option<Preparation> {
         None
     }
 

@@ -198,3 +198,62 @@ fn a_struct_of_a_source_is_written_as_connect_writes_it() {
 
 mod captured;
 mod properties;
+
+#[test]
+fn envelopes_that_begin_alike_are_read_as_if_each_came_alone() {
+    let start = r#"{"schema":{"type":"struct","optional":false,"fields":[{"field":"a","type":"int32","optional":false},
+        {"field":"b","type":"string","optional":true}]},"payload":"#;
+    let tails = [
+        r#"{"a":1,"b":"x"}}"#,
+        r#"{"a":2,"b":null}}"#,
+        r#" {"b":"\u00e9\n","a":3} } "#,
+        r#"{"\u0061":4,"c":[1,{"d":2}]}}"#,
+        r#"{"a":5,"a":6}}"#,
+        r#"{"a":7},"more":1}"#,
+        r#"{"a":8}"#,
+        r#"{"a":9}}}"#,
+        r#"{"a":"text"}}"#,
+        r#"{"b":"a is missing"}}"#,
+        r#"{"a":1,}}"#,
+        r#"null}"#,
+        r#"{"a":10,"b":"last"}}"#,
+    ];
+    let together = make("json", &[]);
+    let mut good = 0;
+    for tail in tails {
+        let text = format!("{start}{tail}");
+        let (alone, found) = (decode(&*make("json", &[]), &text), decode(&*together, &text));
+        good += usize::from(found.is_ok());
+        assert_eq!(found.map_err(|error| error.chain()), alone.map_err(|error| error.chain()), "{tail}");
+    }
+    assert_eq!(good, 6);
+    let Ok(Datum::Decoded { value, .. }) = decode(&*together, &format!("{start}{}", tails[3])) else { panic!() };
+    assert_eq!(value, Value::Map(vec![("a".into(), Value::Int(4)), ("b".into(), Value::Null)]));
+}
+
+#[test]
+fn a_value_that_is_opened_at_once_is_what_it_is_otherwise() {
+    let mut opening = json();
+    opening.open_at_once();
+    for text in [
+        "{\"a\":1,\"b\":{\"c\":[]},\"d\":1e999}",
+        " [1,\"x\"] ",
+        "\"x\"",
+        "null",
+        "",
+        "12",
+        "{\"a\":",
+        "{} {}",
+        "\u{feff}{}",
+    ] {
+        let opened = |datum: Datum| datum.value().open();
+        let (one, other) = (decode(&*opening, text), decode(&*json(), text));
+        assert_eq!(
+            one.and_then(opened).map_err(|error| error.chain()),
+            other.and_then(opened).map_err(|error| error.chain()),
+            "{text}"
+        );
+    }
+    let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    assert!(decode(&*opening, &deep(128)).is_ok() && decode(&*opening, &deep(129)).is_err());
+}

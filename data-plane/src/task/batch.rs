@@ -1,5 +1,5 @@
 //! Raw batches: what the poll thread hands over. Each payload is copied once out of librdkafka into the batch's buffer and
-//! sliced from there; the raw slices stay at hand for dead letters.
+//! sliced from there; the raw bytes stay at hand for dead letters.
 
 use bytes::Bytes;
 use millrace_sdk::{ByteString, TimestampKind, TopicPartition};
@@ -8,36 +8,40 @@ use rdkafka::message::{BorrowedMessage, Headers as _, Message as _, Timestamp};
 use super::fetch::Receipt;
 use crate::kafka::Fetched;
 
-/// The header of a record as it came.
-pub(super) type RawHeader = (ByteString, Option<Bytes>);
+/// A place in a batch's buffer; None where there is no payload.
+pub(super) type Span = Option<(usize, usize)>;
 
-/// A record as it came, without key and value.
+/// The header of a record as it came.
+pub(super) type RawHeader = (ByteString, Span);
+
+/// A record as it came; its payloads are in the batch's buffer.
 #[derive(Debug, Clone)]
 pub(super) struct Envelope {
     pub(super) offset: i64,
     pub(super) timestamp_ms: Option<i64>,
     pub(super) timestamp_kind: TimestampKind,
+    pub(super) key: Span,
+    pub(super) value: Span,
     pub(super) headers: Vec<RawHeader>,
 }
 
-/// Records of one partition, in offset order. Keys and values are in columns of their own, as converters take them.
+/// Records of one partition, in offset order.
 pub(super) struct RawBatch {
     pub(super) origin: TopicPartition,
+    pub(super) buffer: Bytes,
     pub(super) records: Vec<Envelope>,
-    pub(super) keys: Vec<Option<Bytes>>,
-    pub(super) values: Vec<Option<Bytes>>,
     /// Gives the room that the batch takes in the task's budget back when the batch is dropped; None in tests
     pub(super) receipt: Option<Receipt>,
 }
 
 /// A record of a raw batch.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct RawRecord<'a> {
     pub(super) offset: i64,
     pub(super) timestamp_ms: Option<i64>,
-    pub(super) key: Option<&'a Bytes>,
-    pub(super) value: Option<&'a Bytes>,
-    pub(super) headers: &'a [RawHeader],
+    pub(super) key: Option<&'a [u8]>,
+    pub(super) value: Option<&'a [u8]>,
+    pub(super) headers: Vec<(&'a str, Option<&'a [u8]>)>,
 }
 
 impl RawBatch {
@@ -46,35 +50,34 @@ impl RawBatch {
         self.records.binary_search_by_key(&offset, |record| record.offset).ok()
     }
 
+    /// The bytes of a place.
+    pub(super) fn at(&self, span: Span) -> Option<&[u8]> {
+        span.map(|(start, end)| &self.buffer[start..end])
+    }
+
+    /// A slice of the buffer.
+    pub(super) fn slice(&self, span: Span) -> Option<Bytes> {
+        span.map(|(start, end)| self.buffer.slice(start..end))
+    }
+
     /// The record at an index.
     pub(super) fn record(&self, index: usize) -> RawRecord<'_> {
         let envelope = &self.records[index];
         RawRecord {
             offset: envelope.offset,
             timestamp_ms: envelope.timestamp_ms,
-            key: self.keys[index].as_ref(),
-            value: self.values[index].as_ref(),
-            headers: &envelope.headers,
+            key: self.at(envelope.key),
+            value: self.at(envelope.value),
+            headers: envelope.headers.iter().map(|(name, span)| (&**name, self.at(*span))).collect(),
         }
     }
-}
-
-/// A place in the buffer; None where there is no payload.
-type Span = Option<(usize, usize)>;
-
-struct Pending {
-    offset: i64,
-    timestamp: Timestamp,
-    key: Span,
-    value: Span,
-    headers: Vec<(ByteString, Span)>,
 }
 
 /// A batch that still grows.
 #[derive(Default)]
 pub(super) struct BatchBuilder {
     buffer: Vec<u8>,
-    pending: Vec<Pending>,
+    records: Vec<Envelope>,
     /// What the last batch took: most are alike, and what grows in steps is copied at each
     last: (usize, usize),
 }
@@ -87,15 +90,15 @@ const RECORD_OVERHEAD: usize = 160;
 
 impl BatchBuilder {
     pub(super) fn is_empty(&self) -> bool {
-        self.pending.is_empty()
+        self.records.is_empty()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.pending.len()
+        self.records.len()
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.buffer.len() + self.pending.len() * RECORD_OVERHEAD
+        self.buffer.len() + self.records.len() * RECORD_OVERHEAD
     }
 
     /// About how large a record is, as far as that is known.
@@ -109,22 +112,33 @@ impl BatchBuilder {
         self.make_room();
         let (key, value) = (self.copy(record.key()), self.copy(record.value()));
         let mut headers = Vec::new();
-        record.headers(|name, value| headers.push((ByteString::from(name.to_owned()), self.copy(value))));
-        self.pending.push(Pending { offset: record.offset(), timestamp: record.timestamp(), key, value, headers });
+        record.headers(|name, value| headers.push((ByteString::from(name), self.copy(value))));
+        self.add(record.offset(), record.timestamp(), key, value, headers);
     }
 
     /// As [`Self::push`], for a record that came by the common queue.
     pub(super) fn push_stray(&mut self, message: &BorrowedMessage<'_>) {
+        self.make_room();
         let (key, value) = (self.copy(message.key()), self.copy(message.payload()));
         let headers = message.headers().map_or_else(Vec::new, |headers| {
-            headers.iter().map(|header| (ByteString::from(header.key.to_owned()), self.copy(header.value))).collect()
+            headers.iter().map(|header| (ByteString::from(header.key), self.copy(header.value))).collect()
         });
-        self.pending.push(Pending { offset: message.offset(), timestamp: message.timestamp(), key, value, headers });
+        self.add(message.offset(), message.timestamp(), key, value, headers);
+    }
+
+    fn add(&mut self, offset: i64, timestamp: Timestamp, key: Span, value: Span, headers: Vec<RawHeader>) {
+        let (timestamp_ms, timestamp_kind) = match timestamp {
+            Timestamp::NotAvailable => (None, TimestampKind::None),
+            Timestamp::CreateTime(ms) => (Some(ms), TimestampKind::CreateTime),
+            Timestamp::LogAppendTime(ms) => (Some(ms), TimestampKind::LogAppendTime),
+        };
+        self.records.push(Envelope { offset, timestamp_ms, timestamp_kind, key, value, headers });
     }
 
     fn make_room(&mut self) {
         if self.buffer.capacity() == 0 {
             self.buffer.reserve(self.last.0.min(MOST_RESERVED));
+            self.records.reserve(self.last.1);
         }
     }
 
@@ -138,27 +152,22 @@ impl BatchBuilder {
 
     /// The batch so far; the builder starts anew.
     pub(super) fn take(&mut self, origin: TopicPartition) -> RawBatch {
-        self.last = (self.buffer.len(), self.pending.len());
-        let buffer = Bytes::from(std::mem::take(&mut self.buffer));
-        let slice = |span: Span| span.map(|(start, end)| buffer.slice(start..end));
-        let mut batch = RawBatch {
-            origin,
-            records: Vec::with_capacity(self.pending.len()),
-            keys: Vec::with_capacity(self.pending.len()),
-            values: Vec::with_capacity(self.pending.len()),
-            receipt: None,
-        };
-        for pending in self.pending.drain(..) {
-            let (timestamp_ms, timestamp_kind) = match pending.timestamp {
-                Timestamp::NotAvailable => (None, TimestampKind::None),
-                Timestamp::CreateTime(ms) => (Some(ms), TimestampKind::CreateTime),
-                Timestamp::LogAppendTime(ms) => (Some(ms), TimestampKind::LogAppendTime),
-            };
-            let headers = pending.headers.into_iter().map(|(name, span)| (name, slice(span))).collect();
-            batch.records.push(Envelope { offset: pending.offset, timestamp_ms, timestamp_kind, headers });
-            batch.keys.push(slice(pending.key));
-            batch.values.push(slice(pending.value));
-        }
-        batch
+        self.last = (self.buffer.len(), self.records.len());
+        let (buffer, records) = (std::mem::take(&mut self.buffer), std::mem::take(&mut self.records));
+        RawBatch { origin, buffer: buffer.into(), records, receipt: None }
+    }
+
+    /// A record of a test.
+    #[cfg(test)]
+    pub(super) fn put(
+        &mut self,
+        offset: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[(&str, Option<&[u8]>)],
+    ) {
+        let (key, value) = (self.copy(key), self.copy(value));
+        let headers = headers.iter().map(|(name, value)| (ByteString::from(*name), self.copy(*value))).collect();
+        self.add(offset, Timestamp::NotAvailable, key, value, headers);
     }
 }

@@ -53,15 +53,15 @@ impl<'a> DeadLetter<'a> {
     ) -> Self {
         let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
         for (name, value) in record.headers {
-            headers = headers.insert(Header { key: name, value: value.as_deref() });
+            headers = headers.insert(Header { key: name, value });
         }
         Self {
             coordinates: format!("{origin}@{}", record.offset),
             topic: &origin.topic,
             partition: Some(origin.partition),
             offset: Some(record.offset),
-            key: record.key.map(AsRef::as_ref),
-            value: record.value.map(AsRef::as_ref),
+            key: record.key,
+            value: record.value,
             timestamp_ms: record.timestamp_ms,
             headers,
             stage,

@@ -1,12 +1,12 @@
 //! From a raw batch to the batch a connector sees. What cannot be decoded or transformed is named record by record.
 
-use millrace_sdk::{Batch, Datum, Error, Header, Record, Result};
+use millrace_sdk::{Batch, Bytes, Datum, Error, Header, Record, Result};
 
-use super::batch::{RawBatch, RawHeader};
+use super::batch::{Envelope, RawBatch, RawHeader, Span};
 use super::dead_letter::DeadLetter;
 use super::failure::Stage;
 use crate::convert::{Converter, Preparation};
-use crate::transform::Chain;
+use crate::transform::{Chain, Side};
 
 /// The converters of a task.
 pub(super) struct Converters {
@@ -15,8 +15,8 @@ pub(super) struct Converters {
     pub(super) header: Box<dyn Converter>,
 }
 
-/// Records that are decoded at once.
-const PART: usize = 256;
+/// Records that are decoded and transformed at once.
+const PART: usize = 128;
 
 /// A record that cannot be decoded or transformed.
 #[derive(Debug)]
@@ -39,8 +39,8 @@ impl Converters {
     /// What the converters must ask somebody before they can decode a batch; mostly nothing.
     pub(super) fn prepare(&self, raw: &RawBatch) -> Option<Preparation> {
         let topic = &raw.origin.topic;
-        let key = self.key.prepare_decode(topic, &mut raw.keys.iter().flatten());
-        let value = self.value.prepare_decode(topic, &mut raw.values.iter().flatten());
+        let key = self.key.prepare_decode(topic, &mut raw.records.iter().filter_map(|record| raw.at(record.key)));
+        let value = self.value.prepare_decode(topic, &mut raw.records.iter().filter_map(|record| raw.at(record.value)));
         match (key, value) {
             (None, None) => None,
             (Some(one), None) | (None, Some(one)) => Some(one),
@@ -48,62 +48,83 @@ impl Converters {
         }
     }
 
-    /// Decodes a batch. Its records are those that could be decoded, in order.
-    pub(super) fn decode(&self, raw: &RawBatch) -> Decoded {
-        let topic = &raw.origin.topic;
-        let mut headers = self.headers(raw).into_iter();
-        let mut records = Vec::with_capacity(raw.records.len());
-        let mut undecodable = Vec::new();
-        // A part at a time: what the converters answer is then still in the processor's cache when records are made of it.
-        let parts = raw.records.chunks(PART).zip(raw.keys.chunks(PART)).zip(raw.values.chunks(PART));
-        for (part, ((envelopes, keys), values)) in parts.enumerate() {
-            let decoded = self.key.decode(topic, keys).into_iter().zip(self.value.decode(topic, values));
-            for (place, (envelope, (key, value))) in envelopes.iter().zip(decoded).enumerate() {
-                let headers = named(&envelope.headers, &mut headers);
-                let (stage, class, error) = match (key, value, headers) {
-                    (Ok(key), Ok(value), Ok(headers)) => {
-                        records.push(Record {
-                            offset: envelope.offset,
-                            timestamp_ms: envelope.timestamp_ms,
-                            timestamp_kind: envelope.timestamp_kind,
-                            renamed_topic: None,
-                            key,
-                            value,
-                            headers,
-                        });
-                        continue;
-                    }
-                    (Err(error), ..) => (Stage::DecodeKey, self.key.class(), error),
-                    (_, Err(error), _) => (Stage::DecodeValue, self.value.class(), error),
-                    (.., Err(error)) => (Stage::DecodeHeader, self.header.class(), error),
-                };
-                undecodable.push(Undecodable { index: part * PART + place, stage, class, error });
+    /// Converters open what the transforms look into.
+    pub(super) fn open_for(&mut self, chain: &Chain) {
+        for (side, converter) in [(Side::Key, &mut self.key), (Side::Value, &mut self.value)] {
+            if chain.opens(side) {
+                converter.open_at_once();
             }
         }
-        Decoded { batch: Batch { origin: raw.origin.clone(), records }, undecodable }
+    }
+
+    /// Decodes and transforms a batch. Its records are those for which that went well, in order.
+    pub(super) fn decode(&self, raw: &RawBatch, mut chain: Option<&mut Chain>) -> Decoded {
+        let mut headers = self.headers(raw).into_iter();
+        let mut batch = Batch { origin: raw.origin.clone(), records: Vec::with_capacity(raw.records.len()) };
+        let mut undecodable = Vec::new();
+        // A part at a time, so that each step finds in the processor's cache what the one before has made.
+        let mut part = Batch { origin: raw.origin.clone(), records: Vec::new() };
+        for start in (0..raw.records.len()).step_by(PART) {
+            let Some(chain) = &mut chain else {
+                self.decode_part(raw, start, &mut headers, &mut batch.records, &mut undecodable);
+                continue;
+            };
+            self.decode_part(raw, start, &mut headers, &mut part.records, &mut undecodable);
+            for rejected in chain.apply(&mut part) {
+                // Every record of the batch came from the raw one.
+                let Some(index) = raw.index_of(rejected.offset) else { continue };
+                let (class, error) = (rejected.class, rejected.error);
+                undecodable.push(Undecodable { index, stage: Stage::Transform, class, error });
+            }
+            batch.records.append(&mut part.records);
+        }
+        undecodable.sort_by_key(|one| one.index);
+        Decoded { batch, undecodable }
+    }
+
+    fn decode_part(
+        &self,
+        raw: &RawBatch,
+        start: usize,
+        headers: &mut impl Iterator<Item = Result<Datum>>,
+        records: &mut Vec<Record>,
+        undecodable: &mut Vec<Undecodable>,
+    ) {
+        let envelopes = &raw.records[start..raw.records.len().min(start + PART)];
+        let payloads = |span: fn(&Envelope) -> Span| -> Vec<Option<Bytes>> {
+            envelopes.iter().map(|envelope| raw.slice(span(envelope))).collect()
+        };
+        let topic = &raw.origin.topic;
+        let keys = self.key.decode(topic, &payloads(|envelope| envelope.key));
+        let values = self.value.decode(topic, &payloads(|envelope| envelope.value));
+        for (index, (envelope, (key, value))) in envelopes.iter().zip(keys.into_iter().zip(values)).enumerate() {
+            let headers = named(&envelope.headers, headers);
+            let (stage, class, error) = match (key, value, headers) {
+                (Ok(key), Ok(value), Ok(headers)) => {
+                    records.push(Record {
+                        offset: envelope.offset,
+                        timestamp_ms: envelope.timestamp_ms,
+                        timestamp_kind: envelope.timestamp_kind,
+                        renamed_topic: None,
+                        key,
+                        value,
+                        headers,
+                    });
+                    continue;
+                }
+                (Err(error), ..) => (Stage::DecodeKey, self.key.class(), error),
+                (_, Err(error), _) => (Stage::DecodeValue, self.value.class(), error),
+                (.., Err(error)) => (Stage::DecodeHeader, self.header.class(), error),
+            };
+            undecodable.push(Undecodable { index: start + index, stage, class, error });
+        }
     }
 
     /// The values of all headers of the batch, in order; most batches have none, which costs nothing.
     fn headers(&self, raw: &RawBatch) -> Vec<Result<Datum>> {
         let values: Vec<_> =
-            raw.records.iter().flat_map(|record| &record.headers).map(|(_, value)| value.clone()).collect();
+            raw.records.iter().flat_map(|record| &record.headers).map(|(_, span)| raw.slice(*span)).collect();
         if values.is_empty() { Vec::new() } else { self.header.decode(&raw.origin.topic, &values) }
-    }
-}
-
-impl Decoded {
-    /// Transforms the records; those that fail join the undecodable ones, in the batch's order.
-    pub(super) fn transform(&mut self, raw: &RawBatch, chain: &mut Chain) {
-        let rejected = chain.apply(&mut self.batch);
-        if rejected.is_empty() {
-            return;
-        }
-        for one in rejected {
-            // Every record of the batch came from the raw one.
-            let Some(index) = raw.index_of(one.offset) else { continue };
-            self.undecodable.push(Undecodable { index, stage: Stage::Transform, class: one.class, error: one.error });
-        }
-        self.undecodable.sort_by_key(|one| one.index);
     }
 }
 

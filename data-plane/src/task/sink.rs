@@ -53,12 +53,15 @@ async fn open(life: &Life) -> Result<Running> {
     let settings = settings(life)?;
     let plugin = life.environment.catalog.sink(&spec.class)?;
     let consumer_settings = consumer::settings(spec, &settings, &spec.config)?;
-    let converters = Converters {
+    let mut converters = Converters {
         key: converter(Role::Key, &spec.config, &spec.tenant_settings)?,
         value: converter(Role::Value, &spec.config, &spec.tenant_settings)?,
         header: converter(Role::Header, &spec.config, &spec.tenant_settings)?,
     };
     let transforms = transform::chain(&spec.config)?;
+    if let Some(chain) = &transforms {
+        converters.open_for(chain);
+    }
     let context = context(spec, &settings);
     let flat = Arc::clone(&context.config);
     let dead_letters = DeadLetters::open(spec, &settings.common, &life.environment.producers, &life.metrics).await?;

@@ -226,6 +226,9 @@ impl Writer {
 
 /// Sorts a report's failures.
 fn judge(report: WriteReport, piece: &[usize], chunk: &Chunk) -> Result<Verdict, Failure> {
+    if report.failures.is_empty() {
+        return Ok(Verdict { again: Vec::new(), wished: None, bad: Vec::new(), cause: None });
+    }
     let (mut failed, mut bad, mut wished, mut cause) = (Vec::new(), Vec::new(), None::<Duration>, None);
     for failure in report.failures {
         let Some(index) = piece.get(failure.index).copied() else {

@@ -4,17 +4,16 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use millrace_sdk::{ByteString, Config, Datum, Error, Field, Problem, Record, Result, Schema, Type, Value};
+use millrace_sdk::{ByteString, Config, Datum, Error, Field, Problem, Record, Result, Schema, Type, Value, java};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::config::invalid;
-use super::data::{Fields, SchemaCache, Side, basics, position, put, require_map, require_struct, take, take_field};
+use super::data::{SchemaCache, Side, basics, in_order, position, put, require_map, require_struct, take};
 use super::java::calendar::DAY_MS;
 use super::java::date_format::DateFormat;
 use super::java::number::{
-    decimal_double, decimal_long, decimal_text, double_text, float_text, low_bits, narrow, narrow_double, parse_double,
-    parse_integer, to_float,
+    decimal_double, decimal_long, decimal_text, low_bits, narrow, narrow_double, parse_double, parse_integer, to_float,
 };
 use super::{Kind, PerRecord, Site, Verdict, sided};
 
@@ -44,10 +43,12 @@ pub(super) struct Cast {
     casts: Vec<(ByteString, Type)>,
     defaults: bool,
     schemas: SchemaCache<Updated>,
+    /// For texts until their length is known
+    scratch: String,
 }
 
-/// An updated schema, and for each field the type it is cast to.
-type Updated = (Arc<Schema>, Arc<[Option<Type>]>);
+/// An updated schema, and the places of the fields that are cast, each with its new type.
+type Updated = (Arc<Schema>, Arc<[(usize, Type)]>);
 
 fn output(name: &str) -> Result<Type, String> {
     Ok(match name.to_ascii_uppercase().as_str() {
@@ -100,7 +101,18 @@ impl Kind for Cast {
                  their spec",
             ));
         }
-        Ok(Self { side, whole, casts, defaults: options.defaults, schemas: SchemaCache::default() })
+        Ok(Self {
+            side,
+            whole,
+            casts,
+            defaults: options.defaults,
+            schemas: SchemaCache::default(),
+            scratch: String::new(),
+        })
+    }
+
+    fn opens(&self) -> Option<Side> {
+        self.whole.is_none().then_some(self.side)
     }
 }
 
@@ -112,9 +124,9 @@ impl Cast {
             None => {
                 // A value that is no struct is refused with its own message afterwards.
                 let mut updated = basics(schema, Type::Struct);
-                for field in &schema.fields {
+                for (place, field) in schema.fields.iter().enumerate() {
                     let target = self.casts.iter().find(|(name, _)| *name == field.name).map(|(_, kind)| *kind);
-                    targets.push(target);
+                    targets.extend(target.map(|kind| (place, kind)));
                     updated.fields.push(match target {
                         Some(kind) => Field { name: field.name.clone(), schema: cast_schema(&field.schema, kind)? },
                         None => field.clone(),
@@ -125,7 +137,7 @@ impl Cast {
         };
         updated.optional = schema.optional;
         if let Some(default) = &schema.default {
-            updated.default = Some(cast(Some(schema), default.clone(), updated.kind)?);
+            updated.default = Some(cast(Some(schema), default.clone(), updated.kind, &mut String::new())?);
         }
         Ok((Arc::new(updated), targets.into()))
     }
@@ -136,19 +148,14 @@ impl Cast {
         self.schemas = cache;
         let (updated, targets) = updated?;
         let value = match self.whole {
-            Some(kind) => cast(Some(schema), value, kind)?,
+            Some(kind) => cast(Some(schema), value, kind, &mut self.scratch)?,
             None => {
-                let mut old = require_struct(schema, value, PURPOSE)?;
-                let mut fields: Fields = Vec::with_capacity(schema.fields.len());
-                for (guess, (field, target)) in schema.fields.iter().zip(targets.iter()).enumerate() {
-                    let value = take_field(&mut old, field, guess, self.defaults);
-                    let value = match target {
-                        Some(kind) => {
-                            cast(Some(&field.schema), value, *kind).map_err(|error| at(&field.name, &error))?
-                        }
-                        None => value,
-                    };
-                    fields.push((field.name.clone(), value));
+                let mut fields = in_order(schema, require_struct(schema, value, PURPOSE)?, self.defaults);
+                for (place, kind) in targets.iter() {
+                    let (name, value) = &mut fields[*place];
+                    let (old, field) = (std::mem::replace(value, Value::Null), &schema.fields[*place]);
+                    *value =
+                        cast(Some(&field.schema), old, *kind, &mut self.scratch).map_err(|error| at(name, &error))?;
                 }
                 Value::Map(fields)
             }
@@ -165,14 +172,15 @@ impl PerRecord for Cast {
         let (schema, value) = take(self.side.datum_mut(record));
         let datum = match (schema, self.whole) {
             (Some(schema), _) => self.with_schema(&schema, value)?,
-            (None, Some(kind)) => Datum::schemaless(cast(None, value, kind)?),
+            (None, Some(kind)) => Datum::schemaless(cast(None, value, kind, &mut self.scratch)?),
             (None, None) => {
                 let mut fields = require_map(value, PURPOSE)?;
                 for (name, kind) in &self.casts {
                     match position(&fields, name) {
                         Some(index) => {
                             let value = std::mem::replace(&mut fields[index].1, Value::Null);
-                            fields[index].1 = cast(None, value, *kind).map_err(|error| at(name, &error))?;
+                            let cast = cast(None, value, *kind, &mut self.scratch);
+                            fields[index].1 = cast.map_err(|error| at(name, &error))?;
                         }
                         // As in Connect: a field that is not there is null from now on.
                         None => put(&mut fields, name, Value::Null),
@@ -191,12 +199,13 @@ fn at(field: &str, error: &Error) -> Error {
 }
 
 fn cast_schema(schema: &Schema, kind: Type) -> Result<Arc<Schema>> {
-    let default = schema.default.clone().map(|default| cast(Some(schema), default, kind)).transpose()?;
+    let default =
+        schema.default.clone().map(|default| cast(Some(schema), default, kind, &mut String::new())).transpose()?;
     Ok(Arc::new(Schema { optional: schema.optional, default, ..Schema::of(kind) }))
 }
 
-/// The value as another type. Without a schema Connect knows no dates and no decimals.
-fn cast(schema: Option<&Schema>, value: Value, to: Type) -> Result<Value> {
+/// The value as another type; `scratch` is for texts. Without a schema Connect knows no dates and no decimals.
+fn cast(schema: Option<&Schema>, value: Value, to: Type, scratch: &mut String) -> Result<Value> {
     let value = if matches!(value, Value::Json(_)) { value.open()? } else { value };
     let refused = |what: &str| {
         Err(Error::bad_record(format!(
@@ -217,7 +226,7 @@ fn cast(schema: Option<&Schema>, value: Value, to: Type) -> Result<Value> {
         _ => {}
     }
     match to {
-        Type::String => string(schema, &value).map(|text| Value::Str(ByteString::from(text))),
+        Type::String => string(schema, value, scratch).map(Value::Str),
         Type::Boolean => boolean(&value).map(Value::Bool),
         Type::Float32 => float(&value).map(|number| Value::Float(to_float(number, schema.is_some()))),
         Type::Float64 => float(&value).map(Value::Float),
@@ -285,26 +294,30 @@ fn boolean(value: &Value) -> Result<bool> {
     })
 }
 
-fn string(schema: Option<&Schema>, value: &Value) -> Result<String> {
-    Ok(match value {
-        Value::Str(text) => text.to_string(),
-        Value::Bool(flag) => flag.to_string(),
-        Value::Int(number) => number.to_string(),
-        Value::Float(number) if schema.is_some_and(|schema| schema.kind == Type::Float32) => float_text(*number),
-        Value::Float(number) => double_text(*number),
-        Value::Decimal(decimal) => decimal_text(decimal),
-        Value::Bytes(bytes) => STANDARD.encode(bytes),
-        Value::Date(days) => date_text(i64::from(*days) * DAY_MS)?,
-        Value::Time(millis) => date_text(i64::from(*millis))?,
-        Value::Timestamp(millis) => date_text(*millis)?,
-        Value::Json(_) => digits(value).unwrap_or_default().to_owned(),
-        _ => return Err(unexpected(value)),
-    })
+fn string(schema: Option<&Schema>, value: Value, scratch: &mut String) -> Result<ByteString> {
+    scratch.clear();
+    match value {
+        Value::Str(text) => return Ok(text),
+        Value::Bool(flag) => return Ok(ByteString::from_static(if flag { "true" } else { "false" })),
+        Value::Float(number) if schema.is_some_and(|schema| schema.kind == Type::Float32) => {
+            java::float_text(number, scratch);
+        }
+        Value::Float(number) => java::double_text(number, scratch),
+        Value::Int(number) => return Ok(ByteString::from(number.to_string())),
+        Value::Decimal(decimal) => return Ok(ByteString::from(decimal_text(&decimal))),
+        Value::Bytes(bytes) => STANDARD.encode_string(&bytes, scratch),
+        Value::Date(days) => return date_text(i64::from(days) * DAY_MS),
+        Value::Time(millis) => return date_text(i64::from(millis)),
+        Value::Timestamp(millis) => return date_text(millis),
+        Value::Json(_) => scratch.push_str(digits(&value).unwrap_or_default()),
+        _ => return Err(unexpected(&value)),
+    }
+    Ok(ByteString::from(scratch.as_str()))
 }
 
 /// As Connect's `Values` writes a `java.util.Date`: the first day of the epoch and what lies before it as a time of day,
 /// midnights as a date.
-fn date_text(millis: i64) -> Result<String> {
+fn date_text(millis: i64) -> Result<ByteString> {
     let pattern = if millis < DAY_MS {
         "HH:mm:ss.SSS'Z'"
     } else if millis % DAY_MS == 0 {
@@ -312,7 +325,5 @@ fn date_text(millis: i64) -> Result<String> {
     } else {
         "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'"
     };
-    let mut text = String::new();
-    DateFormat::new(pattern, 0).map_err(Error::internal)?.format(millis, &mut text);
-    Ok(text)
+    Ok(ByteString::from(DateFormat::new(pattern, 0).map_err(Error::internal)?.text(millis)))
 }

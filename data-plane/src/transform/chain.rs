@@ -5,7 +5,7 @@ use std::sync::Arc;
 use millrace_sdk::{Batch, Error, Record, SourceRecord, TimestampKind};
 
 use super::predicate::Predicate;
-use super::{Site, Transform};
+use super::{Side, Site, Transform};
 
 /// A record that a transform could not handle.
 #[derive(Debug)]
@@ -46,6 +46,11 @@ pub(crate) struct SourceOutcome {
 impl Chain {
     pub(super) fn new(stages: Vec<Stage>) -> Self {
         Self { stages, selected: Vec::new() }
+    }
+
+    /// Whether keys or values are opened for every record, so that it is best done when they are decoded.
+    pub(crate) fn opens(&self, side: Side) -> bool {
+        self.stages.first().is_some_and(|stage| stage.condition.is_none() && stage.transform.opens() == Some(side))
     }
 
     /// Transforms a sink's batch in place; failed records are taken out and answered in offset order.

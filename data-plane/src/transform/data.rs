@@ -85,8 +85,9 @@ pub(super) fn require_struct_schema(schema: &Schema, purpose: &str) -> Result<()
 }
 
 /// The position of a field.
+#[inline]
 pub(super) fn position(fields: &[(ByteString, Value)], name: &str) -> Option<usize> {
-    fields.iter().position(|(key, _)| *key == *name)
+    fields.iter().position(|(key, _)| key.len() == name.len() && **key == *name)
 }
 
 /// The position of a struct's field: fields mostly stand where the schema has them.
@@ -110,6 +111,32 @@ pub(super) fn take_field(fields: &mut Fields, field: &Field, guess: usize, defau
     let value = position_at(fields, &field.name, guess)
         .map_or(Value::Null, |index| std::mem::replace(&mut fields[index].1, Value::Null));
     with_default(value, &field.schema, defaults)
+}
+
+/// A struct's fields as the schema has them, no others, and in its order; null becomes the schema's default when the user
+/// wants that. Mostly they stand so already.
+pub(super) fn in_order(schema: &Schema, mut fields: Fields, defaults: bool) -> Fields {
+    let as_schema = |((name, _), field): (&(ByteString, Value), &Field)| same(name, &field.name);
+    if fields.len() != schema.fields.len() || !fields.iter().zip(&schema.fields).all(as_schema) {
+        let mut old = std::mem::replace(&mut fields, Vec::with_capacity(schema.fields.len()));
+        for (guess, field) in schema.fields.iter().enumerate() {
+            let value = take_field(&mut old, field, guess, false);
+            fields.push((field.name.clone(), value));
+        }
+    }
+    if defaults {
+        for ((_, value), field) in fields.iter_mut().zip(&schema.fields) {
+            if let (Value::Null, Some(default)) = (&*value, &field.schema.default) {
+                value.clone_from(default);
+            }
+        }
+    }
+    fields
+}
+
+/// Whether two names are the same. Mostly they are in the same place, too.
+fn same(one: &ByteString, other: &ByteString) -> bool {
+    one.len() == other.len() && (one.as_ptr() == other.as_ptr() || one == other)
 }
 
 /// A struct's field; null becomes the schema's default when the user wants that.

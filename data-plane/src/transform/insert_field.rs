@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use super::config::invalid;
 use super::data::{
-    Fields, SchemaCache, Side, TIMESTAMP, add_field, basics, logical, plain, put, require_map, require_struct, take,
-    take_field,
+    Fields, SchemaCache, Side, TIMESTAMP, add_field, basics, in_order, logical, plain, put, require_map,
+    require_struct, take,
 };
 use super::{Kind, PerRecord, Site, Verdict, sided};
 
@@ -104,6 +104,10 @@ impl Kind for InsertField {
         }
         Ok(made)
     }
+
+    fn opens(&self) -> Option<Side> {
+        Some(self.side)
+    }
 }
 
 impl InsertField {
@@ -171,14 +175,11 @@ impl PerRecord for InsertField {
                 Datum::schemaless(Value::Map(fields))
             }
             Some(schema) => {
-                let mut old = require_struct(&schema, value, PURPOSE)?;
+                let old = require_struct(&schema, value, PURPOSE)?;
                 let mut cache = std::mem::take(&mut self.schemas);
                 let updated = cache.get(&schema, |schema| self.updated(schema));
                 self.schemas = cache;
-                let mut fields: Fields = Vec::with_capacity(updated.as_ref().map_or(0, |schema| schema.fields.len()));
-                for (guess, field) in schema.fields.iter().enumerate() {
-                    fields.push((field.name.clone(), take_field(&mut old, field, guess, self.defaults)));
-                }
+                let mut fields = in_order(&schema, old, self.defaults);
                 self.insert(&mut fields, record, site, true)?;
                 Datum::Decoded { schema: Some(updated?), value: Value::Map(fields) }
             }

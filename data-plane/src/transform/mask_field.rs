@@ -59,6 +59,10 @@ impl Kind for MaskField {
         let fields = options.fields.into_iter().map(ByteString::from).collect();
         Ok(Self { side, fields, replacement, defaults: options.defaults })
     }
+
+    fn opens(&self) -> Option<Side> {
+        Some(self.side)
+    }
 }
 
 impl MaskField {

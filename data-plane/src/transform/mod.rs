@@ -42,7 +42,7 @@ use millrace_sdk::{Config, Error, Flat, Problem, Record, Result, TopicPartition}
 
 pub(crate) use chain::{Chain, Rejected};
 pub(crate) use config::{chain, findings};
-use data::Side;
+pub(crate) use data::Side;
 
 /// All transforms.
 const TRANSFORMS: &[Entry] = &[
@@ -146,12 +146,20 @@ pub(crate) trait Kind: PerRecord + Sized {
     /// Makes it; a problem is about one option, or about all of them when its key is empty.
     fn make(options: Self::Options, side: Side) -> Result<Self, Problem>;
 
+    /// Whether it looks into each record's key or value, a map that is better opened at once then.
+    fn opens(&self) -> Option<Side> {
+        None
+    }
+
     /// Told what its options begin with, such as `transforms.a.`, for errors that name one.
     fn named(&mut self, _prefix: &str) {}
 }
 
 /// A transform at work.
 pub(crate) trait Transform: Send + Sync {
+    /// As [`Kind::opens`]
+    fn opens(&self) -> Option<Side>;
+
     /// Transforms the records of a batch, or those of them that are selected. Dropped and failed records are taken out.
     fn apply(&mut self, records: &mut Vec<Record>, site: &Site<'_>, selected: Option<&[bool]>) -> Vec<Rejected>;
 }
@@ -163,7 +171,11 @@ struct Each<K> {
     class: &'static str,
 }
 
-impl<K: PerRecord> Transform for Each<K> {
+impl<K: Kind> Transform for Each<K> {
+    fn opens(&self) -> Option<Side> {
+        self.inner.opens()
+    }
+
     fn apply(&mut self, records: &mut Vec<Record>, site: &Site<'_>, selected: Option<&[bool]>) -> Vec<Rejected> {
         let mut rejected = Vec::new();
         let mut index = 0;

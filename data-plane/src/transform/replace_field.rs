@@ -1,6 +1,6 @@
 //! `ReplaceField`: leaves fields out, keeps only some, renames them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use millrace_sdk::{ByteString, Config, Datum, Error, Problem, Record, Result, Schema, Type, Value};
@@ -8,7 +8,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::config::invalid;
-use super::data::{Fields, SchemaCache, Side, add_field, basics, field_value, put, require_map, require_struct, take};
+use super::data::{
+    Fields, SchemaCache, Side, add_field, basics, in_order, position, put, require_map, require_struct, take,
+};
 use super::{Kind, PerRecord, Site, Verdict, sided};
 
 const PURPOSE: &str = "field replacement";
@@ -36,13 +38,23 @@ fn yes() -> bool {
 
 pub(super) struct ReplaceField {
     side: Side,
-    exclude: HashSet<String>,
-    include: HashSet<String>,
-    renames: HashMap<String, ByteString>,
+    exclude: Names,
+    include: Names,
+    /// New names by old ones
+    renames: Vec<(String, ByteString)>,
     /// New names to old ones
     reverse: HashMap<ByteString, String>,
     defaults: bool,
     schemas: SchemaCache<Updated>,
+}
+
+/// Names of fields, few enough to be compared one by one.
+struct Names(Vec<String>);
+
+impl Names {
+    fn contains(&self, name: &str) -> bool {
+        self.0.iter().any(|known| known.len() == name.len() && known == name)
+    }
 }
 
 /// An updated schema, and for each of its fields the number of the old one.
@@ -54,11 +66,13 @@ impl Kind for ReplaceField {
         sided!("org.apache.kafka.connect.transforms.ReplaceField", "io.confluent.connect.transforms.ReplaceField");
 
     fn make(options: Options, side: Side) -> Result<Self, Problem> {
-        let mut renames = HashMap::new();
+        let mut renames: Vec<(String, ByteString)> = Vec::new();
         for mapping in &options.renames {
             match mapping.split_once(':') {
                 Some((old, new)) if !new.is_empty() && !new.contains(':') => {
-                    renames.insert(old.to_owned(), ByteString::from(new.to_owned()));
+                    // Of two for the same field the later one counts.
+                    renames.retain(|(known, _)| known != old);
+                    renames.push((old.to_owned(), ByteString::from(new.to_owned())));
                 }
                 _ => {
                     let all = format!("[{}]", options.renames.join(", "));
@@ -68,35 +82,44 @@ impl Kind for ReplaceField {
         }
         Ok(Self {
             side,
-            exclude: options.exclude.into_iter().collect(),
-            include: options.include.into_iter().collect(),
+            exclude: Names(options.exclude),
+            include: Names(options.include),
             reverse: renames.iter().map(|(old, new)| (new.clone(), old.clone())).collect(),
             renames,
             defaults: options.defaults,
             schemas: SchemaCache::default(),
         })
     }
+
+    fn opens(&self) -> Option<Side> {
+        Some(self.side)
+    }
 }
 
 impl ReplaceField {
     fn keeps(&self, name: &str) -> bool {
-        !self.exclude.contains(name) && (self.include.is_empty() || self.include.contains(name))
+        !self.exclude.contains(name) && (self.include.0.is_empty() || self.include.contains(name))
     }
 
-    fn renamed(&self, name: &ByteString) -> ByteString {
-        self.renames.get(&**name).unwrap_or(name).clone()
+    fn new_name(&self, name: &str) -> Option<&ByteString> {
+        self.renames.iter().find(|(old, _)| old.len() == name.len() && old == name).map(|(_, new)| new)
     }
 
-    fn map(&self, old: Fields) -> Fields {
-        let mut fields = Vec::with_capacity(old.len());
-        for (name, value) in old {
-            if self.keeps(&name) {
-                match self.renames.get(&*name) {
-                    // Two fields of one name: the later one counts.
-                    Some(new) => put(&mut fields, new, value),
-                    None if self.renames.is_empty() => fields.push((name, value)),
-                    None => put(&mut fields, &name, value),
-                }
+    fn map(&self, mut fields: Fields) -> Fields {
+        fields.retain(|(name, _)| self.keeps(name));
+        if self.renames.iter().any(|(_, new)| position(&fields, new).is_some())
+            || self.reverse.len() < self.renames.len()
+        {
+            // A new name may be there already. Two fields of one name: the later one counts.
+            let mut renamed = Vec::with_capacity(fields.len());
+            for (name, value) in fields {
+                put(&mut renamed, self.new_name(&name).unwrap_or(&name), value);
+            }
+            return renamed;
+        }
+        for (name, _) in &mut fields {
+            if let Some(new) = self.new_name(name) {
+                *name = new.clone();
             }
         }
         fields
@@ -105,7 +128,8 @@ impl ReplaceField {
     fn updated(&self, schema: &Schema) -> Result<Updated> {
         let mut updated = basics(schema, Type::Struct);
         for field in schema.fields.iter().filter(|field| self.keeps(&field.name)) {
-            add_field(&mut updated, &self.renamed(&field.name), Arc::clone(&field.schema))?;
+            let name = self.new_name(&field.name).unwrap_or(&field.name);
+            add_field(&mut updated, name, Arc::clone(&field.schema))?;
         }
         // As in Connect a value is looked up by its old name from the new one.
         let old = |name: &ByteString| {
@@ -131,17 +155,14 @@ impl PerRecord for ReplaceField {
         *datum = match schema {
             None => Datum::schemaless(Value::Map(self.map(require_map(value, PURPOSE)?))),
             Some(schema) => {
-                let old = require_struct(&schema, value, PURPOSE)?;
+                let mut old = in_order(&schema, require_struct(&schema, value, PURPOSE)?, self.defaults);
                 let mut cache = std::mem::take(&mut self.schemas);
                 let updated = cache.get(&schema, |schema| self.updated(schema));
                 self.schemas = cache;
                 let (updated, sources) = updated?;
-                let value_of = |source: &usize| field_value(&old, &schema.fields[*source], self.defaults);
-                let fields = updated
-                    .fields
-                    .iter()
-                    .zip(sources.iter())
-                    .map(|(field, source)| (field.name.clone(), value_of(source)));
+                // No field is the source of two: it has one name, the old one or the new one.
+                let value_of = |source: &usize| std::mem::replace(&mut old[*source].1, Value::Null);
+                let fields = updated.fields.iter().map(|field| field.name.clone()).zip(sources.iter().map(value_of));
                 Datum::Decoded { value: Value::Map(fields.collect()), schema: Some(updated) }
             }
         };

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::config::invalid;
 use super::data::{
-    DATE, Fields, SchemaCache, Side, TIME, TIMESTAMP, basics, logical, plain, position, put, require_map,
-    require_struct, require_struct_schema, take, take_field,
+    DATE, SchemaCache, Side, TIME, TIMESTAMP, basics, in_order, logical, plain, position, put, require_map,
+    require_struct, require_struct_schema, take,
 };
 use super::java::calendar::DAY_MS;
 use super::java::date_format::DateFormat;
@@ -75,8 +75,8 @@ pub(super) struct TimestampConverter {
     schemas: SchemaCache<Updated>,
 }
 
-/// An updated schema, and the form of the timestamp in the old one.
-type Updated = (Arc<Schema>, Option<Form>);
+/// An updated schema, and place and form of the timestamp in the old one.
+type Updated = (Arc<Schema>, Option<(usize, Form)>);
 
 /// Two-digit years lie around now, as in Java.
 pub(super) fn now_ms() -> i64 {
@@ -110,6 +110,10 @@ impl Kind for TimestampConverter {
             schemas: SchemaCache::default(),
         })
     }
+
+    fn opens(&self) -> Option<Side> {
+        self.field.as_ref().map(|_| self.side)
+    }
 }
 
 /// The form of a timestamp by its schema.
@@ -139,14 +143,14 @@ impl TimestampConverter {
 
     fn updated(&self, schema: &Schema) -> Result<Updated> {
         let Some(name) = &self.field else {
-            return Ok((self.target_schema(schema.optional), Some(form_of(schema)?)));
+            return Ok((self.target_schema(schema.optional), Some((0, form_of(schema)?))));
         };
         require_struct_schema(schema, PURPOSE)?;
         let mut updated = basics(schema, Type::Struct);
         let mut form = None;
-        for field in &schema.fields {
+        for (place, field) in schema.fields.iter().enumerate() {
             updated.fields.push(if field.name == *name {
-                form = Some(form_of(&field.schema)?);
+                form = Some((place, form_of(&field.schema)?));
                 Field { name: field.name.clone(), schema: self.target_schema(field.schema.optional) }
             } else {
                 field.clone()
@@ -160,16 +164,14 @@ impl TimestampConverter {
     }
 
     /// The struct with its field converted.
-    fn fields(&self, schema: &Schema, form: Option<Form>, value: Value) -> Result<Value> {
-        if value == Value::Null {
+    fn fields(&self, schema: &Schema, form: Option<(usize, Form)>, value: Value) -> Result<Value> {
+        if matches!(value, Value::Null) {
             return Ok(value);
         }
-        let mut old = require_struct(schema, value, PURPOSE)?;
-        let mut fields: Fields = Vec::with_capacity(schema.fields.len());
-        for (guess, field) in schema.fields.iter().enumerate() {
-            let value = take_field(&mut old, field, guess, self.defaults);
-            let value = if self.field.as_ref() == Some(&field.name) { self.convert(value, form)? } else { value };
-            fields.push((field.name.clone(), value));
+        let mut fields = in_order(schema, require_struct(schema, value, PURPOSE)?, self.defaults);
+        if let Some((place, form)) = form {
+            let value = std::mem::replace(&mut fields[place].1, Value::Null);
+            fields[place].1 = self.convert(value, Some(form))?;
         }
         Ok(Value::Map(fields))
     }
@@ -179,15 +181,18 @@ impl TimestampConverter {
         let updated = cache.get(schema, |schema| self.updated(schema));
         self.schemas = cache;
         let (updated, form) = updated?;
-        let value = if self.field.is_some() { self.fields(schema, form, value)? } else { self.convert(value, form)? };
+        let value = match self.field {
+            Some(_) => self.fields(schema, form, value)?,
+            None => self.convert(value, form.map(|(_, form)| form))?,
+        };
         Ok(Datum::Decoded { schema: Some(updated), value })
     }
 
     /// `form` is what the schema says; without one it follows from the value.
     fn convert(&self, value: Value, form: Option<Form>) -> Result<Value> {
         let value = if matches!(value, Value::Json(_)) { value.open()? } else { value };
-        if value == Value::Null {
-            return Ok(Value::Null);
+        if matches!(value, Value::Null) {
+            return Ok(value);
         }
         self.millis(&value, form).and_then(|millis| self.target(millis))
     }
@@ -230,10 +235,7 @@ impl TimestampConverter {
     fn target(&self, millis: i64) -> Result<Value> {
         Ok(match self.target {
             Form::Text => {
-                let mut text = String::new();
-                if let Some(format) = &self.format {
-                    format.format(millis, &mut text);
-                }
+                let text = self.format.as_ref().map(|format| format.text(millis)).unwrap_or_default();
                 Value::Str(ByteString::from(text))
             }
             Form::Unix => Value::Int(match self.precision {
@@ -258,7 +260,7 @@ impl PerRecord for TimestampConverter {
         let (schema, value) = take(self.side.datum_mut(record));
         let datum = match (schema, &self.field) {
             (Some(schema), _) => self.with_schema(&schema, value)?,
-            (None, Some(name)) if value != Value::Null => {
+            (None, Some(name)) if !matches!(value, Value::Null) => {
                 let mut fields = require_map(value, PURPOSE)?;
                 match position(&fields, name) {
                     Some(index) => {

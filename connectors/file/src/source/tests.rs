@@ -76,6 +76,6 @@ fn a_line_longer_than_a_chunk_is_read() {
     let path = folder.path().join("long.txt");
     let long = "x".repeat(CHUNK + 5);
     fs::write(&path, format!("{long}\n")).unwrap();
-    let lines = read_lines(&path, 0, 10).unwrap().unwrap();
+    let lines = read_lines(&path, 0, 10, CHUNK).unwrap().unwrap();
     assert_eq!((lines.texts[0].len(), lines.taken), (CHUNK + 5, CHUNK + 6));
 }

@@ -1,5 +1,6 @@
 //! Walks over JSON text without building anything: one pass that checks all of the syntax, and tells where a value, a name or
-//! a text begins and ends. UTF-8 is the caller's concern.
+//! a text begins and ends. UTF-8 is the caller's concern. A map or list is either passed over as one value ([`Scanner::token`])
+//! or entered and walked member by member.
 
 use std::ops::Range;
 
@@ -7,7 +8,7 @@ use super::MAX_DEPTH;
 
 /// Why a walk ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// Not JSON from this byte on
     Syntax(usize),
     /// Nested deeper than [`MAX_DEPTH`]
@@ -16,28 +17,73 @@ pub(crate) enum Fault {
 
 /// A text's content, without its quotes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Text {
-    pub(crate) content: Range<usize>,
+pub struct Text {
+    pub content: Range<usize>,
     /// Whether there is a backslash in it
-    pub(crate) escaped: bool,
+    pub escaped: bool,
+}
+
+/// A value, by what it begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Token {
+    Text(Text),
+    Number(Range<usize>),
+    /// `true`, `false` or `null`, with its first letter
+    Word(u8, Range<usize>),
+    /// A map or list
+    Nested(Range<usize>),
+}
+
+impl Token {
+    /// Where it stands, quotes included.
+    pub fn range(self) -> Range<usize> {
+        match self {
+            Self::Text(text) => text.content.start - 1..text.content.end + 1,
+            Self::Number(range) | Self::Word(_, range) | Self::Nested(range) => range,
+        }
+    }
 }
 
 /// A place in JSON text.
-pub(crate) struct Scanner<'a> {
+pub struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Levels around what is walked over as one value
+    outer: usize,
 }
 
 type Scanned<T> = Result<T, Fault>;
 
 impl<'a> Scanner<'a> {
     /// At the start of `bytes`.
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, outer: 0 }
+    }
+
+    /// At a byte of `bytes` where a value begins.
+    #[must_use]
+    pub fn at(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at, outer: 0 }
+    }
+
+    /// Takes the bracket of a map or list that is walked over member by member until [`Self::more`] says no; it is a level
+    /// that counts. False when another byte comes next.
+    ///
+    /// # Errors
+    /// When there are too many levels.
+    pub fn enter(&mut self, open: u8) -> Scanned<bool> {
+        if !self.take(open) {
+            return Ok(false);
+        }
+        if self.outer == MAX_DEPTH {
+            return Err(Fault::Depth);
+        }
+        self.outer += 1;
+        Ok(true)
     }
 
     /// The next byte that is no white space; it is not taken.
-    pub(crate) fn peek(&mut self) -> Option<u8> {
+    pub fn peek(&mut self) -> Option<u8> {
         loop {
             match self.bytes.get(self.at) {
                 Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
@@ -47,19 +93,19 @@ impl<'a> Scanner<'a> {
     }
 
     /// Takes a byte after white space, if it is the next one.
-    pub(crate) fn take(&mut self, wanted: u8) -> bool {
+    pub fn take(&mut self, wanted: u8) -> bool {
         let found = self.peek() == Some(wanted);
         self.at += usize::from(found);
         found
     }
 
     /// As [`Self::take`], and it must be there.
-    pub(crate) fn expect(&mut self, wanted: u8) -> Scanned<()> {
+    pub fn expect(&mut self, wanted: u8) -> Scanned<()> {
         if self.take(wanted) { Ok(()) } else { self.wrong() }
     }
 
     /// Nothing but white space may follow.
-    pub(crate) fn end(&mut self) -> Scanned<()> {
+    pub fn end(&mut self) -> Scanned<()> {
         if self.peek().is_none() { Ok(()) } else { self.wrong() }
     }
 
@@ -68,7 +114,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A text.
-    pub(crate) fn text(&mut self) -> Scanned<Text> {
+    pub fn text(&mut self) -> Scanned<Text> {
         self.expect(b'"')?;
         let start = self.at;
         let mut escaped = false;
@@ -115,7 +161,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A name and the colon after it.
-    pub(crate) fn name(&mut self) -> Scanned<Text> {
+    pub fn name(&mut self) -> Scanned<Text> {
         let name = self.text()?;
         self.expect(b':')?;
         Ok(name)
@@ -123,18 +169,39 @@ impl<'a> Scanner<'a> {
 
     /// Whether one more member follows in a map or list that ends with `close`; `index` counts those before it. The end is
     /// taken, and so are commas.
-    pub(crate) fn more(&mut self, index: usize, close: u8) -> Scanned<bool> {
-        if index == 0 {
-            return Ok(!self.take(close));
+    pub fn more(&mut self, index: usize, close: u8) -> Scanned<bool> {
+        let ended = if index == 0 {
+            self.take(close)
+        } else if self.take(b',') {
+            false
+        } else {
+            self.expect(close)?;
+            true
+        };
+        self.outer -= usize::from(ended);
+        Ok(!ended)
+    }
+
+    /// A whole value and what it is.
+    #[inline]
+    pub fn token(&mut self) -> Scanned<Token> {
+        let first = self.peek();
+        let start = self.at;
+        match first {
+            Some(b'"') => return self.text().map(Token::Text),
+            Some(b'{' | b'[') => self.nested()?,
+            _ => self.scalar(first)?,
         }
-        if self.take(b',') {
-            return Ok(true);
-        }
-        self.expect(close).map(|()| false)
+        let range = start..self.at;
+        Ok(match first {
+            Some(b'{' | b'[') => Token::Nested(range),
+            Some(word @ b'a'..=b'z') => Token::Word(word, range),
+            _ => Token::Number(range),
+        })
     }
 
     /// A whole value, whatever is in it; white space around it is not part of the answer.
-    pub(crate) fn value(&mut self) -> Scanned<Range<usize>> {
+    pub fn value(&mut self) -> Scanned<Range<usize>> {
         let first = self.peek();
         let start = self.at;
         match first {
@@ -193,7 +260,7 @@ impl<'a> Scanner<'a> {
     /// A map or list. No recursion: one bit per level says which of the two it is.
     fn nested(&mut self) -> Scanned<()> {
         const _: () = assert!(MAX_DEPTH <= u128::BITS as usize);
-        let (mut maps, mut depth) = (0_u128, 0_usize);
+        let (mut maps, mut depth) = (0_u128, self.outer);
         loop {
             // A value begins.
             match self.peek() {
@@ -232,7 +299,7 @@ impl<'a> Scanner<'a> {
                 }
                 depth -= 1;
                 maps >>= 1;
-                if depth == 0 {
+                if depth == self.outer {
                     return Ok(());
                 }
             }
@@ -241,7 +308,8 @@ impl<'a> Scanner<'a> {
 }
 
 /// The first byte from `at` on that ends a run of plain text: a quote, a backslash, a control character, or the end.
-fn plain_until(bytes: &[u8], mut at: usize) -> usize {
+#[inline]
+pub(super) fn plain_until(bytes: &[u8], mut at: usize) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
     // Eight at a time: of each byte, the highest bit says whether it is one of them. Only bytes after a hit can be

@@ -146,3 +146,41 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_last_of_equal_names_counts_however_they_are_written() {
+    let long = "n".repeat(100);
+    let cases = [
+        (r#"{"a":1,"b":2,"a":3}"#.to_owned(), vec![("a", 3), ("b", 2)]),
+        (r#"{"\u0061":1,"b":2,"a":3}"#.to_owned(), vec![("a", 3), ("b", 2)]),
+        (r#"{"a":1,"\u0061":2,"b":3,"b":4}"#.to_owned(), vec![("a", 2), ("b", 4)]),
+        (format!(r#"{{"{long}":1,"a":2,"{long}":3}}"#), vec![(long.as_str(), 3), ("a", 2)]),
+        (r#"{"b":1,"a":2}"#.to_owned(), vec![("b", 1), ("a", 2)]),
+        (r#"{"a":1,"c":2,"b":3}"#.to_owned(), vec![("a", 1), ("c", 2), ("b", 3)]),
+    ];
+    // Names are learnt as they come.
+    for (text, expected) in cases.iter().chain(&cases) {
+        let expected = expected.iter().map(|(name, value)| (ByteString::from(*name), Value::Int(*value))).collect();
+        assert_eq!(parse_level(&bytes(text)).unwrap(), Value::Map(expected), "{text}");
+    }
+}
+
+#[test]
+fn more_names_than_are_kept_are_no_trouble() {
+    for number in 0..5000 {
+        let Value::Map(fields) =
+            parse_level(&bytes(&format!(r#"{{"x{number}":1,"y{number}":2,"x{number}":3}}"#))).unwrap()
+        else {
+            panic!("a map")
+        };
+        assert_eq!(fields.len(), 2);
+        assert_eq!(fields[0], (format!("x{number}").into(), Value::Int(3)));
+    }
+}
+
+proptest! {
+    #[test]
+    fn text_is_written_as_serde_json_writes_it(text in "[\\x00-\\x20\"\\\\a-cé€]{0,40}") {
+        prop_assert_eq!(written(&Value::Str(text.as_str().into())), serde_json::to_string(&text).unwrap());
+    }
+}

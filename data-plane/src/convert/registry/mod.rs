@@ -328,7 +328,7 @@ impl<F: Format> Converter for RegistryConverter<F> {
         F::CLASS
     }
 
-    fn prepare_decode(&self, topic: &str, payloads: &mut dyn Iterator<Item = &Bytes>) -> Option<Preparation> {
+    fn prepare_decode(&self, topic: &str, payloads: &mut dyn Iterator<Item = &[u8]>) -> Option<Preparation> {
         let readers = self.0.readers.read().unwrap_or_else(PoisonError::into_inner);
         let known = readers.get(topic);
         let is_known = |id: &u32| known.is_some_and(|known| known.get(id).is_some_and(|one| !one.is_doubtful()));

@@ -1,16 +1,13 @@
-use millrace_sdk::{ByteString, Bytes, Flat, TimestampKind, TopicPartition, Value};
+use millrace_sdk::{Bytes, Flat, TopicPartition, Value};
 
-use super::super::batch::Envelope;
+use super::super::batch::BatchBuilder;
 use super::*;
 use crate::convert::{Role, converter};
 
-fn record(offset: i64, value: &'static str, headers: &[(&'static str, Option<&'static str>)]) -> (Envelope, Bytes) {
-    let headers = headers
-        .iter()
-        .map(|(name, value)| (ByteString::from_static(name), value.map(|value| Bytes::from_static(value.as_bytes()))));
-    let envelope =
-        Envelope { offset, timestamp_ms: None, timestamp_kind: TimestampKind::None, headers: headers.collect() };
-    (envelope, Bytes::from_static(value.as_bytes()))
+type Written = (i64, &'static str, Vec<(&'static str, Option<&'static [u8]>)>);
+
+fn record(offset: i64, value: &'static str, headers: &[(&'static str, Option<&'static str>)]) -> Written {
+    (offset, value, headers.iter().map(|(name, value)| (*name, value.map(str::as_bytes))).collect())
 }
 
 fn converters(header: &str) -> Converters {
@@ -22,10 +19,12 @@ fn converters(header: &str) -> Converters {
     Converters { key: make(Role::Key), value: make(Role::Value), header: make(Role::Header) }
 }
 
-fn raw(records: Vec<(Envelope, Bytes)>) -> RawBatch {
-    let (records, values): (Vec<_>, Vec<_>) = records.into_iter().map(|(record, value)| (record, Some(value))).unzip();
-    let keys = vec![None; records.len()];
-    RawBatch { origin: TopicPartition { topic: "t".into(), partition: 0 }, records, keys, values, receipt: None }
+fn raw(records: Vec<Written>) -> RawBatch {
+    let mut raw = BatchBuilder::default();
+    for (offset, value, headers) in records {
+        raw.put(offset, None, Some(value.as_bytes()), &headers);
+    }
+    raw.take(TopicPartition { topic: "t".into(), partition: 0 })
 }
 
 #[test]
@@ -35,7 +34,7 @@ fn headers_are_read_by_their_looks_unless_told_otherwise() {
         record(1, "{}", &[]),
         record(2, "{}", &[("n", Some("true"))]),
     ]);
-    let decoded = converters("SimpleHeaderConverter").decode(&raw);
+    let decoded = converters("SimpleHeaderConverter").decode(&raw, None);
     let values = |index: usize| -> Vec<(String, Value)> {
         let headers = &decoded.batch.records[index].headers;
         headers.iter().map(|header| (header.key.to_string(), header.value.value())).collect()
@@ -47,7 +46,7 @@ fn headers_are_read_by_their_looks_unless_told_otherwise() {
     );
     assert_eq!(values(1), []);
     assert_eq!(values(2), [named("n", Value::Bool(true))]);
-    let bytes = converters("bytes").decode(&raw);
+    let bytes = converters("bytes").decode(&raw, None);
     assert_eq!(bytes.batch.records[0].headers[0].value.value(), Value::Bytes(Bytes::from_static(b"17")));
 }
 
@@ -58,7 +57,7 @@ fn a_bad_header_costs_its_record_alone() {
         record(1, "{broken", &[("a", Some("4"))]),
         record(2, "{}", &[("a", Some("5"))]),
     ]);
-    let decoded = converters("json").decode(&raw);
+    let decoded = converters("json").decode(&raw, None);
     let bad: Vec<_> = decoded.undecodable.iter().map(|bad| (bad.index, bad.stage)).collect();
     assert_eq!(bad, [(0, Stage::DecodeHeader), (1, Stage::DecodeValue)]);
     let message = decoded.undecodable[0].error.chain();

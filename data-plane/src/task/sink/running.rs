@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::{JobDone, Origin, Partitions, Raw, Tokens};
 use crate::task::batch::RawBatch;
-use crate::task::decode::{Converters, Undecodable, letter};
+use crate::task::decode::{Converters, Decoded, Undecodable, letter};
 use crate::task::failure::{Failure, Stage};
 use crate::task::fetch::{Command, FetchEvent, Fetcher};
 use crate::task::lanes::{self, ChunkPlan, Lanes, Order};
@@ -133,11 +133,7 @@ impl Running {
         if self.ending.is_some() {
             return;
         }
-        let mut decoded = self.converters.decode(&raw);
-        if let Some(chain) = &mut self.transforms {
-            decoded.transform(&raw, chain);
-        }
-        let (mut batch, mut undecodable) = (decoded.batch, decoded.undecodable);
+        let Decoded { mut batch, mut undecodable } = self.converters.decode(&raw, self.transforms.as_mut());
         if !self.writer.dead_letters.tolerates() && !undecodable.is_empty() {
             // What comes before the record is written first; then the task fails at it.
             let first = undecodable.swap_remove(0);

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{TaskId, TaskSpec, TaskState};
+use crate::task::batch::BatchBuilder;
 
 /// A store that fails as a list of random numbers says, and knows records that can never be written.
 struct Fickle {
@@ -54,15 +55,9 @@ fn chunk(len: i64, ties: Ties) -> Chunk {
         value: Datum::schemaless(Value::Int(offset)),
         headers: Vec::new(),
     });
-    let raw = (0..len).map(|offset| crate::task::batch::Envelope {
-        offset,
-        timestamp_ms: None,
-        timestamp_kind: TimestampKind::None,
-        headers: Vec::new(),
-    });
-    let nothing = || (0..len).map(|_| None).collect();
-    let (keys, values) = (nothing(), nothing());
-    let raw = Arc::new(RawBatch { origin: origin.clone(), records: raw.collect(), keys, values, receipt: None });
+    let mut raw = BatchBuilder::default();
+    (0..len).for_each(|offset| raw.put(offset, None, None, &[]));
+    let raw = Arc::new(raw.take(origin.clone()));
     Chunk { batch: Batch { origin, records: records.collect() }, ties, raw }
 }
 

@@ -35,6 +35,8 @@ pub(in crate::transform) struct DateFormat {
     items: Vec<Item>,
     /// Two-digit years lie in the hundred years from this one on
     century_start: i64,
+    /// How long a text is: mostly they all are
+    length: usize,
 }
 
 /// Parsed fields.
@@ -89,7 +91,16 @@ impl DateFormat {
             }
         }
         let century_start = civil(now_ms.div_euclid(DAY_MS)).0 - 80;
-        Ok(Self { pattern: pattern.to_owned(), items, century_start })
+        let mut made = Self { pattern: pattern.to_owned(), items, century_start, length: 0 };
+        made.length = made.text(now_ms).len();
+        Ok(made)
+    }
+
+    /// The text of a time in milliseconds since the epoch.
+    pub(in crate::transform) fn text(&self, millis: i64) -> String {
+        let mut text = String::with_capacity(self.length);
+        self.format(millis, &mut text);
+        text
     }
 
     /// The pattern as it was given.
@@ -154,8 +165,7 @@ impl DateFormat {
                 'S' => of_day % 1000,
                 _ => day_of_week(day_number), // 'u', the last of the letters that `new` lets through
             };
-            // Writing into a String cannot fail.
-            let _ = write!(out, "{number:0count$}");
+            padded(number, count, out);
         }
     }
 
@@ -254,6 +264,19 @@ impl Parts {
         // Absurd numbers wrap around as Java's do.
         let millis = minutes.wrapping_mul(60_000).wrapping_add(self.second.wrapping_mul(1000)).wrapping_add(self.milli);
         day.wrapping_mul(DAY_MS).wrapping_add(millis)
+    }
+}
+
+/// A number with at least so many digits. Most have two or four, which is worth a way of their own.
+fn padded(number: i64, count: usize, out: &mut String) {
+    let digit = |number: i64| char::from(b'0' + u8::try_from(number % 10).unwrap_or(0));
+    match (count, number) {
+        (2, 0..100) => out.extend([digit(number / 10), digit(number)]),
+        (4, 0..10_000) => out.extend([digit(number / 1000), digit(number / 100), digit(number / 10), digit(number)]),
+        _ => {
+            // Writing into a String cannot fail.
+            let _ = write!(out, "{number:0count$}");
+        }
     }
 }
 

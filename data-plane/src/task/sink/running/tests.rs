@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::mpsc::Receiver;
 
-use millrace_sdk::{
-    Bytes, Flat, RecordFailure, Result as SdkResult, SinkTask, TimestampKind, Value, WriteReport, async_trait, hash_key,
-};
+use millrace_sdk::{Flat, RecordFailure, Result as SdkResult, SinkTask, Value, WriteReport, async_trait, hash_key};
 use proptest::prelude::*;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -19,7 +17,7 @@ use crate::kafka::Producers;
 use crate::lease::LeaseState;
 use crate::metrics::Metrics;
 use crate::task::TaskEnvironment;
-use crate::task::batch::Envelope;
+use crate::task::batch::BatchBuilder;
 use crate::task::write::tests::{spec, writer};
 
 /// Documents that all partitions write to
@@ -212,21 +210,14 @@ impl Kafka {
             return;
         }
         self.position[partition] = i64::try_from(end).unwrap();
-        let envelope = |offset: usize| Envelope {
-            offset: i64::try_from(offset).unwrap(),
-            timestamp_ms: None,
-            timestamp_kind: TimestampKind::None,
-            headers: Vec::new(),
-        };
-        let value = |offset: usize| Bytes::from(format!("{{\"document\":{}}}", self.logs[partition][offset]));
-        let batch = RawBatch {
-            origin: origin(partition),
-            records: (start..end).map(envelope).collect(),
+        let mut batch = BatchBuilder::default();
+        for offset in start..end {
             // Several keys for each document
-            keys: (start..end).map(|offset| Some(Bytes::from(format!("k{offset}")))).collect(),
-            values: (start..end).map(|offset| Some(value(offset))).collect(),
-            receipt: None,
-        };
+            let key = format!("k{offset}");
+            let value = format!("{{\"document\":{}}}", self.logs[partition][offset]);
+            batch.put(i64::try_from(offset).unwrap(), Some(key.as_bytes()), Some(value.as_bytes()), &[]);
+        }
+        let batch = batch.take(origin(partition));
         self.tell(FetchEvent::Batch { assignment, batch });
     }
 
