@@ -28,8 +28,8 @@ class Broker:
             subprocess.run([SERVERS, "up", *self.servers], check=True, env=self.environment)
             self.bootstrap = f"127.0.0.1:{9092 + offset}"
             self.registry = f"http://127.0.0.1:{8181 + offset}"
-        self.admin = AdminClient({"bootstrap.servers": self.bootstrap})
-        self.watcher = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "bench-watcher"})
+        self.admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 2})
+        self.watcher = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "bench-watcher", "log_level": 2})
 
     def stop(self):
         self.watcher.close()

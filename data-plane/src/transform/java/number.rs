@@ -1,21 +1,7 @@
 //! Java's numbers: their texts, what `parse…` accepts, and decimals of any size.
 
 use bytes::Bytes;
-use millrace_sdk::{Decimal, java};
-
-/// `Double.toString`.
-pub(in crate::transform) fn double_text(number: f64) -> String {
-    let mut text = String::new();
-    java::double_text(number, &mut text);
-    text
-}
-
-/// `Float.toString`.
-pub(in crate::transform) fn float_text(number: f64) -> String {
-    let mut text = String::new();
-    java::float_text(number, &mut text);
-    text
-}
+use millrace_sdk::Decimal;
 
 /// A number as a Java float. Where no schema tells that it is one it gets the shortest digits that name it: 0.1 stays 0.1.
 #[allow(clippy::cast_possible_truncation)] // that is the point
