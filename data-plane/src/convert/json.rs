@@ -101,10 +101,10 @@ impl JsonConverter {
 
     /// `last` is the envelope before this one, which mostly begins the same: then the schema need not be looked at.
     fn decode_envelope(&self, payload: &Bytes, last: &mut Option<Envelope>) -> Result<Datum> {
-        if let Some(envelope) = last.as_ref().filter(|envelope| payload.starts_with(&envelope.start)) {
-            if let Some(datum) = self.decode_payload(payload, envelope)? {
-                return Ok(datum);
-            }
+        if let Some(envelope) = last.as_ref().filter(|envelope| payload.starts_with(&envelope.start))
+            && let Some(datum) = self.decode_payload(payload, envelope)
+        {
+            return Ok(datum);
         }
         if payload.is_empty() {
             return Err(Error::bad_record(NOT_AN_ENVELOPE));
@@ -130,13 +130,13 @@ impl JsonConverter {
         }
     }
 
-    /// The payload of an envelope with a known start; None when something else follows it.
-    fn decode_payload(&self, text: &Bytes, envelope: &Envelope) -> Result<Option<Datum>> {
-        json::check_utf8(text)?;
+    /// The payload of an envelope with a known start; None when anything is not as it should be, which is told without haste.
+    fn decode_payload(&self, text: &Bytes, envelope: &Envelope) -> Option<Datum> {
+        json::check_utf8(text).ok()?;
         let mut scanner = Scanner::at(text, envelope.start.len());
-        let value = json_value::decode_at(&envelope.schema, text, &mut scanner, self.options, "payload")?;
+        let value = json_value::decode_at(&envelope.schema, text, &mut scanner, self.options, "payload").ok()?;
         let ends = scanner.take(b'}') && scanner.end().is_ok();
-        Ok(ends.then(|| Datum::Decoded { schema: Some(Arc::clone(&envelope.schema)), value }))
+        ends.then(|| Datum::Decoded { schema: Some(Arc::clone(&envelope.schema)), value })
     }
 
     fn schema(&self, text: &Bytes) -> Result<Arc<Schema>> {
