@@ -86,7 +86,7 @@ class Bench:
         """From the creation of a connector to its last record; answers what it took."""
         self.count += 1
         name = f"{case.name}-{self.count}"
-        records = records_in(case.topic)
+        records = records_of(case)
         topic, path = case.topic, str(self.folder / f"{name}.out")
         if case.end == "source":
             topic, path = name, str(self.folder / "orders.jsonl")
