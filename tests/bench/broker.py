@@ -47,7 +47,7 @@ class Broker:
     def create(self, topic, partitions=PARTITIONS):
         for future in self.admin.create_topics([NewTopic(topic, partitions, 1)]).values():
             future.result()
-        until(f"topic {topic}", lambda: self.end(topic, partitions) == 0, 30, 0.05)
+        until(f"topic {topic}", lambda: self.end(topic, partitions) == 0, 120, 0.05)
 
     def delete(self, *topics):
         for future in self.admin.delete_topics(list(topics)).values():
