@@ -59,7 +59,7 @@ async fn open(life: &Life) -> Result<Running> {
         header: converter(Role::Header, &spec.config, &spec.tenant_settings)?,
     };
     let transforms = transform::chain(&spec.config)?;
-    let context = context(spec, &settings);
+    let context = context(life, &settings);
     let flat = Arc::clone(&context.config);
     let dead_letters = DeadLetters::open(spec, &settings.common, &life.environment.producers, &life.metrics).await?;
     let dead_letters = Arc::new(dead_letters);
@@ -100,7 +100,8 @@ async fn open(life: &Life) -> Result<Running> {
 }
 
 /// What the connector is told of its task.
-fn context(spec: &TaskSpec, settings: &SinkSettings) -> TaskContext {
+fn context(life: &Life, settings: &SinkSettings) -> TaskContext {
+    let spec = &life.spec;
     let mut config = spec.config.clone();
     config.extend(spec.task_config.clone());
     TaskContext {
@@ -112,6 +113,7 @@ fn context(spec: &TaskSpec, settings: &SinkSettings) -> TaskContext {
         topics: settings.topics.clone(),
         config: Arc::new(config),
         versions: settings.versions(),
+        reports: life.reports(),
     }
 }
 
