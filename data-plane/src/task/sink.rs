@@ -25,7 +25,6 @@ use super::supervise::Life;
 use super::write::{Outcome, Writer};
 use crate::convert::{Role, converter};
 use crate::framework::{SinkSettings, full_match};
-use crate::model::TaskSpec;
 use crate::transform;
 
 use partitions::Partitions;

@@ -10,6 +10,7 @@ mod connect_rest;
 mod failover;
 mod footprint;
 mod memory;
+mod mongodb_check;
 mod mongodb_pipeline;
 mod plane_faults;
 mod registry;

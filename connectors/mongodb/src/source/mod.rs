@@ -3,7 +3,7 @@
 //! `reader` drives it: `copy` first where asked for, then `stream` after stream. `output` makes records of events without
 //! taking them apart (`raw`, `json`), or by a `schema`. `topic` names topics, `position` keeps positions in the peer's form,
 //! `forget` those that a copy leaves behind, `share` is the part of the namespaces that one of several tasks reads, `lost` and
-//! `oversized` are what can go wrong.
+//! `oversized` are what can go wrong, and `check` with `privileges` finds out before a task starts.
 
 mod check;
 mod config;
@@ -14,6 +14,7 @@ mod lost;
 mod output;
 mod oversized;
 mod position;
+mod privileges;
 mod raw;
 mod reader;
 mod schema;
