@@ -39,6 +39,8 @@ fn id(number: i64) -> Bson {
 }
 
 fn document(number: i64, version: i32) -> Document {
+    let decimals = ["NaN", "-Infinity", "-0.00", "1E-6143", "9.99E+6144"];
+    let decimals = decimals.map(|text| text.parse::<Decimal128>().unwrap());
     doc! {
         "_id": id(number),
         "version": version,
@@ -64,7 +66,7 @@ fn document(number: i64, version: i32) -> Document {
         "symbol": Bson::Symbol("symbol".to_owned()),
         "stamp": Timestamp { time: u32::MAX, increment: 7 },
         "ends": [Bson::MinKey, Bson::MaxKey],
-        "decimals": ["NaN", "-Infinity", "-0.00", "1E-6143", "9.99E+6144"].map(|text| text.parse::<Decimal128>().unwrap()).to_vec(),
+        "decimals": decimals,
         "empty": { "document": {}, "array": [], "text": "" },
         "control": "\u{0}\u{1}\u{7f}\u{85}\u{2028} \\ / \t",
         "nested": { "list": [1_i32, 2_i64, "three", { "four": 4.0 }], "oid": ObjectId::from_bytes([9; 12]) },
