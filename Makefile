@@ -21,7 +21,7 @@ differential: ## all of the comparison with Kafka Connect, on servers of its own
 bench: ## Kafka Connect, Millrace and the limit in turn, into tests/bench/RESULTS.md
 	@tests/bench/run
 
-pipeline: ## MongoDB → Kafka → MongoDB, a million changes with workers killed on the way; final states compared
+pipeline: ## MongoDB → Kafka → MongoDB, a million changes (PIPELINE_CHANGES) with workers killed on the way; final states compared
 	@deploy/local/servers up kafka etcd mongodb
 	eval "$$(deploy/local/servers env)" && cargo test --locked --workspace --test e2e -- --ignored a_million_changes --nocapture
 

@@ -3,10 +3,12 @@
 //!
 //! A task asks once for its [`TaskMetrics`], which holds the prebuilt labels; loops add per batch, never per record.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use millrace_sdk::Figure;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
 
@@ -43,6 +45,10 @@ pub struct Metrics {
     worker_tasks: Gauge<u64>,
     worker_headless: Gauge<u64>,
     session_connects: Counter<u64>,
+    meter: Meter,
+    /// Those of connectors, made when they are first used: a name must not be made twice
+    gauges: Mutex<BTreeMap<&'static str, Gauge<f64>>>,
+    counters: Mutex<BTreeMap<&'static str, Counter<u64>>>,
 }
 
 impl Metrics {
@@ -112,6 +118,9 @@ impl Metrics {
                 "{connect}",
                 "Sessions with the control plane, by outcome",
             ),
+            meter: meter.clone(),
+            gauges: Mutex::default(),
+            counters: Mutex::default(),
         }
     }
 
@@ -127,7 +136,26 @@ impl Metrics {
             ],
             state: Mutex::new(None),
             lag_shown: AtomicBool::new(false),
+            shown: Mutex::default(),
         }
+    }
+
+    fn gauge_of(&self, figure: &'static Figure) -> Gauge<f64> {
+        let mut gauges = self.gauges.lock().unwrap_or_else(PoisonError::into_inner);
+        let build = || {
+            let builder = self.meter.f64_gauge(figure.name).with_unit(figure.unit);
+            builder.with_description(figure.description).build()
+        };
+        gauges.entry(figure.name).or_insert_with(build).clone()
+    }
+
+    fn counter_of(&self, figure: &'static Figure) -> Counter<u64> {
+        let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        let build = || {
+            let builder = self.meter.u64_counter(figure.name).with_unit(figure.unit);
+            builder.with_description(figure.description).build()
+        };
+        counters.entry(figure.name).or_insert_with(build).clone()
     }
 
     /// Tasks that this worker has.
@@ -146,13 +174,15 @@ impl Metrics {
     }
 }
 
-/// What a task records, with its labels prebuilt. Dropping it leaves no state and no lag behind.
+/// What a task records, with its labels prebuilt. Dropping it leaves no state, no lag and no figure of the connector behind.
 #[derive(Debug)]
 pub struct TaskMetrics {
     metrics: Arc<Metrics>,
     labels: Vec<KeyValue>,
     state: Mutex<Option<TaskState>>,
     lag_shown: AtomicBool,
+    /// Gauges of the connector that have a value
+    shown: Mutex<BTreeMap<&'static str, Gauge<f64>>>,
 }
 
 impl TaskMetrics {
@@ -228,6 +258,18 @@ impl TaskMetrics {
         self.metrics.last_error.record(now.as_secs_f64(), &self.labels);
     }
 
+    /// A figure of the connector's own has this value now.
+    pub fn connector_gauge(&self, figure: &'static Figure, value: f64) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let gauge = shown.entry(figure.name).or_insert_with(|| self.metrics.gauge_of(figure));
+        gauge.record(value, &self.labels);
+    }
+
+    /// A figure of the connector's own has grown.
+    pub fn connector_count(&self, figure: &'static Figure, more: u64) {
+        self.metrics.counter_of(figure).add(more, &self.labels);
+    }
+
     /// The task starts again after an error.
     pub fn restart(&self) {
         self.metrics.task_restarts.add(1, &self.labels);
@@ -258,6 +300,10 @@ impl Drop for TaskMetrics {
         if self.lag_shown.load(Ordering::Relaxed) {
             self.metrics.sink_lag_records.record(0, &self.labels);
             self.metrics.sink_lag_seconds.record(0.0, &self.labels);
+        }
+        // Zero would be a figure, and may be an alarming one.
+        for gauge in self.shown.get_mut().unwrap_or_else(PoisonError::into_inner).values() {
+            gauge.record(f64::NAN, &self.labels);
         }
     }
 }

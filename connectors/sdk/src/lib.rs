@@ -16,6 +16,7 @@ mod error;
 pub mod java;
 pub mod json;
 mod record;
+mod reports;
 mod schema;
 mod sink;
 mod source;
@@ -29,6 +30,7 @@ pub use config::{Config, ConfigDef, Findings, Flat, Problem, Secret};
 pub use erased::{ConnectorKind, PluginInfo, SinkPlugin, SourcePlugin, erase_sink, erase_source};
 pub use error::{Error, ErrorKind, Result};
 pub use record::{Batch, Datum, Header, Record, TimestampKind, TopicPartition};
+pub use reports::{Figure, Listener, Reports};
 pub use schema::{Field, Schema, Type};
 pub use sink::{OrderKeys, RecordFailure, SinkConnector, SinkTask, TaskContext, WriteReport, hash_key};
 pub use source::{

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{Batch, Config, Error, Findings, Flat, Result, VersionRule, Versions};
+use crate::{Batch, Config, Error, Findings, Flat, Reports, Result, VersionRule, Versions};
 
 /// Where a task runs and for whom.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +26,8 @@ pub struct TaskContext {
     pub config: Arc<Flat>,
     /// Of a sink: where the versions of writes come from (`millrace.versions`)
     pub versions: Versions,
+    /// Where the task tells of itself
+    pub reports: Reports,
 }
 
 /// What must stay in order, named after the *store's* identity (document id, primary key), which may come from the value.

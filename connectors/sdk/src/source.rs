@@ -11,8 +11,16 @@ use crate::{Config, Datum, Error, Findings, Flat, Header, Result, TaskContext};
 pub struct Position {
     /// What is read, such as `{"filename": "/var/log/x"}`
     pub partition: Map<String, Json>,
-    /// How far, such as `{"position": 4711}`
+    /// How far, such as `{"position": 4711}`; empty = nothing is stored of it any more
     pub offset: Map<String, Json>,
+}
+
+impl Position {
+    /// What a source partition is forgotten with.
+    #[must_use]
+    pub fn forgotten(partition: Map<String, Json>) -> Self {
+        Self { partition, offset: Map::new() }
+    }
 }
 
 /// The stored positions of a connector, as the offsets topic holds them.

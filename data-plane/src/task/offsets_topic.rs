@@ -147,17 +147,18 @@ impl OffsetsTopic {
         Ok(Stored { positions: Positions(positions), set, set_is_settled })
     }
 
-    /// Positions as records of the topic: key and value.
+    /// Positions as records of the topic: key, and value or None for what is forgotten.
     ///
     /// # Errors
     /// `Internal` when they cannot be written as JSON.
-    pub fn records(&self, positions: &[Position]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    pub fn records(&self, positions: &[Position]) -> Result<Vec<(Vec<u8>, Option<Vec<u8>>)>> {
         let record = |position: &Position| {
             let key = match self.keys.get(&canonical(&position.partition)) {
                 Some(key) => key.clone(),
                 None => key_of(&self.connector, &position.partition)?,
             };
-            Ok((key, json(&position.offset)?))
+            let value = if position.offset.is_empty() { None } else { Some(json(&position.offset)?) };
+            Ok((key, value))
         };
         positions.iter().map(record).collect()
     }
@@ -177,7 +178,8 @@ impl OffsetsTopic {
     pub async fn store(&self, producer: &SharedProducer, positions: &[Position]) -> Result<()> {
         let records = self.records(positions)?;
         let sends = records.iter().map(|(key, value)| async move {
-            let record = FutureRecord::to(&self.topic).key(key).payload(value);
+            let mut record = FutureRecord::to(&self.topic).key(key);
+            record.payload = value.as_ref();
             let sent = producer.send(record, WRITE_LIMIT).await;
             sent.map(drop).map_err(|(error, _)| self.refused(error))
         });

@@ -25,7 +25,6 @@ use super::supervise::Life;
 use super::write::{Outcome, Writer};
 use crate::convert::{Role, converter};
 use crate::framework::{SinkSettings, full_match};
-use crate::model::TaskSpec;
 use crate::transform;
 
 use partitions::Partitions;
@@ -62,7 +61,7 @@ async fn open(life: &Life) -> Result<Running> {
     if let Some(chain) = &transforms {
         converters.open_for(chain);
     }
-    let context = context(spec, &settings);
+    let context = context(life, &settings);
     let flat = Arc::clone(&context.config);
     let dead_letters = DeadLetters::open(spec, &settings.common, &life.environment.producers, &life.metrics).await?;
     let dead_letters = Arc::new(dead_letters);
@@ -103,7 +102,8 @@ async fn open(life: &Life) -> Result<Running> {
 }
 
 /// What the connector is told of its task.
-fn context(spec: &TaskSpec, settings: &SinkSettings) -> TaskContext {
+fn context(life: &Life, settings: &SinkSettings) -> TaskContext {
+    let spec = &life.spec;
     let mut config = spec.config.clone();
     config.extend(spec.task_config.clone());
     TaskContext {
@@ -115,6 +115,7 @@ fn context(spec: &TaskSpec, settings: &SinkSettings) -> TaskContext {
         topics: settings.topics.clone(),
         config: Arc::new(config),
         versions: settings.versions(),
+        reports: life.reports(),
     }
 }
 

@@ -92,7 +92,7 @@ async fn open(life: &Life) -> Result<Opened> {
     let positions = offsets.read(false).await?.positions;
     let positions = with_tenants(spec, own, positions).await?;
     let output = Output::open(life, &settings, &client, None).await?;
-    let task = open_task(spec, plugin.as_ref(), positions).await?;
+    let task = open_task(life, plugin.as_ref(), positions).await?;
     let interval = settings.common.commit_interval();
     Ok(Opened::AtLeastOnce(Box::new(Running::new(life.clone(), interval, task, output, offsets, keeper))))
 }
@@ -117,7 +117,7 @@ async fn open_exact(
     let positions = exact::settle(life, client, &mut offsets, &transactions).await?;
     let positions = with_tenants(spec, own, positions).await?;
     let output = Output::open(life, settings, client, Some(Arc::clone(transactions.producer()))).await?;
-    let task = open_task(spec, plugin, positions).await?;
+    let task = open_task(life, plugin, positions).await?;
     Ok(Opened::Exact(Box::new(Exact::new(
         life.clone(),
         settings,
@@ -140,7 +140,8 @@ async fn with_tenants(spec: &TaskSpec, own: Option<&str>, mut positions: Positio
     Ok(positions)
 }
 
-async fn open_task(spec: &TaskSpec, plugin: &dyn SourcePlugin, positions: Positions) -> Result<Box<dyn SourceTask>> {
+async fn open_task(life: &Life, plugin: &dyn SourcePlugin, positions: Positions) -> Result<Box<dyn SourceTask>> {
+    let spec = &life.spec;
     let mut config = spec.config.clone();
     config.extend(spec.task_config.clone());
     let context = TaskContext {
@@ -150,6 +151,7 @@ async fn open_task(spec: &TaskSpec, plugin: &dyn SourcePlugin, positions: Positi
         tasks_total: spec.tasks_total,
         generation: spec.generation,
         config: Arc::new(config),
+        reports: life.reports(),
         ..TaskContext::default()
     };
     let flat = Arc::clone(&context.config);

@@ -11,6 +11,7 @@ mod failover;
 mod footprint;
 mod late_writes;
 mod memory;
+mod mongodb_check;
 mod mongodb_pipeline;
 mod plane_faults;
 mod registry;

@@ -1,13 +1,14 @@
 //! Whether the source could work: connection, credentials, a replica set, and the privileges by opening the change stream and
-//! reading a document.
+//! reading a document. What is missing is named (`privileges`).
 
 use std::time::Duration;
 
-use millrace_sdk::{Error, Findings, Problem, Result};
+use millrace_sdk::{Error, ErrorKind, Findings, Problem, Result};
 use mongodb::Client;
 use mongodb::bson::{Document, doc};
 
 use super::config::SourceConfig;
+use super::privileges;
 use super::settings::{Scope, Settings, Startup};
 use super::stream::{self, Special, Start};
 use crate::client::{CHECK_TIMEOUT, shut_down};
@@ -28,29 +29,39 @@ pub(super) async fn check(config: &SourceConfig, mut settings: Settings) -> Resu
 }
 
 async fn try_out(client: &Client, settings: &Settings) -> Result<Findings> {
-    let mut findings = Findings::default();
     let hello = client.database("admin").run_command(doc! { "hello": 1 }).await;
     let hello = hello.map_err(|error| classify(error, "cannot reach MongoDB"))?;
     let is_router = hello.get_str("msg").is_ok_and(|message| message == "isdbgrid");
     if !hello.contains_key("setName") && !is_router {
         return Err(Error::bad_config(
-            "this MongoDB is no replica set, and only those have change streams: start mongod with --replSet and initiate it",
+            "this MongoDB is no replica set, and only those have change streams: start mongod with --replSet and initiate it \
+             (rs.initiate()), also when there is one server only",
         ));
     }
+    let read = read(client, settings).await;
+    match read {
+        Err(error) if error.kind() == ErrorKind::BadConfig => Err(privileges::explained(client, settings, error).await),
+        other => other,
+    }
+}
+
+/// Opens the stream, and reads what would be copied.
+async fn read(client: &Client, settings: &Settings) -> Result<Findings> {
+    let mut findings = Findings::default();
     match stream::open(client, settings, &Start::Now, &Special::default()).await {
         Ok(mut stream) => {
             if let Some(Err(error)) = stream.next().await {
-                return Err(refused(error, &settings.scope));
+                return Err(stream::classified(error, &settings.scope));
             }
         }
         Err(error) if stream::code(&error) == Some(26) => findings
             .warnings
             .push(Problem::new("database", format!("{} does not exist yet; it is waited for", settings.scope))),
-        Err(error) => return Err(refused(error, &settings.scope)),
+        Err(error) => return Err(stream::classified(error, &settings.scope)),
     }
     if let (Startup::Copy, Scope::Collection(database, collection)) = (&settings.startup, &settings.scope) {
         let found = client.database(database).collection::<Document>(collection).find_one(doc! {}).await;
-        found.map_err(|error| refused(error, &settings.scope))?;
+        found.map_err(|error| stream::classified(error, &settings.scope))?;
     }
     if settings.startup == Startup::Copy && !matches!(settings.scope, Scope::Collection(..)) {
         super::copy::sizes(client, settings).await?;
@@ -64,21 +75,4 @@ async fn try_out(client: &Client, settings: &Settings) -> Result<Findings> {
         ));
     }
     Ok(findings)
-}
-
-fn refused(error: mongodb::error::Error, scope: &Scope) -> Error {
-    let unauthorized = stream::code(&error) == Some(13);
-    let error = stream::classified(error, scope);
-    if !unauthorized {
-        return error;
-    }
-    let grant = match scope {
-        Scope::Collection(database, collection) => {
-            format!("find and changeStream on {database}.{collection}, or read on {database}")
-        }
-        Scope::Database(database) => format!("find and changeStream on {database}, or read on {database}"),
-        Scope::Deployment => "find and changeStream on all databases, or readAnyDatabase".to_owned(),
-    };
-    Error::bad_config(format!("not allowed to read the change stream of {scope}: grant the user {grant}"))
-        .because(error)
 }

@@ -2,16 +2,19 @@
 //!
 //! `reader` drives it: `copy` first where asked for, then `stream` after stream. `output` makes records of events without
 //! taking them apart (`raw`, `json`), or by a `schema`. `topic` names topics, `position` keeps positions in the peer's form,
-//! `share` is the part of the namespaces that one of several tasks reads, `lost` and `oversized` are what can go wrong.
+//! `forget` those that a copy leaves behind, `share` is the part of the namespaces that one of several tasks reads, `lost` and
+//! `oversized` are what can go wrong, and `check` with `privileges` finds out before a task starts.
 
 mod check;
 mod config;
 mod copy;
+mod forget;
 mod json;
 mod lost;
 mod output;
 mod oversized;
 mod position;
+mod privileges;
 mod raw;
 mod reader;
 mod schema;
@@ -26,7 +29,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use millrace_sdk::{
-    Error, ExactlyOnce, Findings, Flat, Positions, Result, SourceBatch, SourceConnector, SourceTask, TaskContext,
+    Error, ExactlyOnce, Findings, Flat, Position, Positions, Result, SourceBatch, SourceConnector, SourceTask,
+    TaskContext,
 };
 use mongodb::Client;
 use tokio::sync::mpsc;
@@ -35,6 +39,7 @@ use tokio::time::Instant;
 
 pub use config::{OnLostToken, SourceConfig};
 
+use self::forget::Parts;
 use self::output::Output;
 use self::position::Stored;
 use self::reader::{Begin, Reader};
@@ -58,6 +63,7 @@ pub struct SourceReader {
     client: Client,
     batches: mpsc::Receiver<Result<SourceBatch>>,
     reader: JoinHandle<()>,
+    parts: Parts,
 }
 
 #[async_trait]
@@ -100,10 +106,12 @@ impl SourceConnector for Source {
         let settings = Arc::new(settings(&config, &context.config)?);
         let partition = position::partition(&settings.partition_name, &settings.share);
         let (begin, resume) = begin(&settings, &partition, &positions)?;
+        let parts = Parts::new(partition.clone(), &positions);
         let (client, _) = config.connection.client(SELECTION_TIMEOUT).await?;
         let (out, batches) = mpsc::channel(READY);
         let reader = Reader {
             client: client.clone(),
+            reports: context.reports.clone(),
             output: Output::new(&settings),
             settings,
             partition,
@@ -114,7 +122,7 @@ impl SourceConnector for Source {
             looked: None,
             fragments: Vec::new(),
         };
-        Ok(SourceReader { client, batches, reader: tokio::spawn(reader.run(begin)) })
+        Ok(SourceReader { client, batches, reader: tokio::spawn(reader.run(begin)), parts })
     }
 }
 
@@ -160,10 +168,19 @@ fn begin(
 #[async_trait]
 impl SourceTask for SourceReader {
     async fn poll(&mut self) -> Result<SourceBatch> {
+        let due = self.parts.due();
+        if !due.is_empty() {
+            return Ok(SourceBatch { positions: due, ..SourceBatch::default() });
+        }
         match self.batches.recv().await {
-            Some(batch) => batch,
+            Some(batch) => batch.inspect(|batch| self.parts.passed(&batch.positions)),
             None => Err(Error::internal("the reader of the change stream ended")),
         }
+    }
+
+    async fn committed(&mut self, positions: &[Position]) -> Result<()> {
+        self.parts.committed(positions);
+        Ok(())
     }
 
     async fn close(&mut self) -> Result<()> {

@@ -308,3 +308,6 @@ pub(super) fn end(out: &mut Vec<u8>, open: usize) {
     let length = i32::try_from(out.len() - open).unwrap_or(i32::MAX);
     out[open..open + 4].copy_from_slice(&length.to_le_bytes());
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,3 +76,59 @@ pub(super) fn copying(partition: &Map<String, Json>, token: &Token, copy: &Copy)
     position.offset.insert("parts".to_owned(), Json::from(copy.parts));
     Ok(position)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // a test fails by panicking
+
+    use serde_json::json;
+
+    use super::*;
+
+    const TOKEN: &str = r#"{"_data": "8265"}"#;
+
+    fn position(partition: Json, offset: Json) -> Position {
+        let object = |json: Json| json.as_object().cloned().unwrap();
+        Position { partition: object(partition), offset: object(offset) }
+    }
+
+    #[test]
+    fn positions_are_read_as_they_were_written() {
+        let token = Token::parse(TOKEN).unwrap();
+        let copy = Copy { epoch: "5.1".to_owned(), parts: 3 };
+        for share in [Share::All, Share::parse(r#"{"only": ["d.a"]}"#).unwrap()] {
+            let partition = partition("n", &share);
+            let stream = after(&partition, &token).unwrap();
+            let copying = copying(&partition, &token, &copy).unwrap();
+            for (position, copy) in [(stream, None), (copying, Some(copy.clone()))] {
+                let expected = Stored { share: share.clone(), token: token.clone(), copy };
+                assert_eq!(stored(&Positions(vec![position]), "n").unwrap(), [expected]);
+            }
+        }
+    }
+
+    #[test]
+    fn the_peers_positions_are_read_and_what_is_none_is_passed_over() {
+        let peers = |offset: Json| position(json!({ "ns": "n" }), offset);
+        for (position, expected) in [
+            (peers(json!({ "_id": TOKEN })), Some(None)),
+            (peers(json!({ "_id": TOKEN, "HEARTBEAT": "true" })), Some(None)),
+            // A copy of the peer's cannot be continued: it has no epoch.
+            (peers(json!({ "_id": TOKEN, "copy": "true" })), Some(Some(Copy { epoch: String::new(), parts: 0 }))),
+            (peers(json!({})), None),
+            (position(json!({ "ns": "other" }), json!({ "_id": TOKEN })), None),
+            (position(json!({ "ns": "n", "part": "a.b#0" }), json!({ "_id": TOKEN })), None),
+        ] {
+            let found = stored(&Positions(vec![position.clone()]), "n").unwrap();
+            assert_eq!(found.into_iter().next().map(|stored| stored.copy), expected, "{position:?}");
+        }
+        for broken in [
+            position(json!({ "ns": "n" }), json!({ "_id": "no token" })),
+            position(json!({ "ns": "n", "share": "nonsense" }), json!({ "_id": TOKEN })),
+        ] {
+            let error = stored(&Positions(vec![broken]), "n").unwrap_err();
+            assert_eq!(error.kind(), millrace_sdk::ErrorKind::BadConfig);
+            assert!(error.to_string().contains("reset the connector's offsets"), "{error}");
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_sdk::{Datum, Error, ErrorKind, Position, Result, SourceBatch};
+use millrace_sdk::{Datum, Error, ErrorKind, Position, Reports, Result, SourceBatch};
 use mongodb::Client;
 use serde_json::{Map, Value as Json};
 use tokio::sync::mpsc;
@@ -44,6 +44,7 @@ pub(super) struct Reader {
     pub(super) partition: Map<String, Json>,
     pub(super) resume: Resume<Token>,
     pub(super) out: mpsc::Sender<Result<SourceBatch>>,
+    pub(super) reports: Reports,
     pub(super) output: Output,
     pub(super) inferrer: Inferrer,
     /// When a position was handed on last, and the last one that a heartbeat told

@@ -245,3 +245,6 @@ pub(super) fn classified(error: DriverError, scope: &Scope) -> Error {
         _ => error,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,6 +94,7 @@ async fn every_type_of_id_is_copied_and_the_stream_follows() {
     let expected = numbers(&place).await;
     assert_eq!(expected.len(), 30_501);
     assert_same(&told(&state(&reading.records)), &expected);
+    assert_eq!(reading.positions.0.len(), 1, "those of the parts are forgotten: {:?}", reading.positions);
     place.drop().await;
 }
 

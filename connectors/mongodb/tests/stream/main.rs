@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
 mod copying;
+mod deployment;
 mod faults;
 mod lost;
 mod output;

@@ -1,14 +1,14 @@
 //! A database of a test, and a source task on it that is polled as the framework does.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use millrace_connector_mongodb::{Source, SourceConfig, SourceReader};
 use millrace_sdk::{
-    Datum, Flat, Position, Positions, SourceBatch, SourceConnector, SourceFailure, SourceRecord, SourceTask,
-    TaskContext, Value, config,
+    Datum, Figure, Flat, Listener, Position, Positions, Reports, SourceBatch, SourceConnector, SourceFailure,
+    SourceRecord, SourceTask, TaskContext, Value, config,
 };
 use mongodb::bson::{Document, doc};
 use mongodb::{Client, Collection};
@@ -71,10 +71,12 @@ impl Place {
 
     /// A task that has begun: what happens from now on is seen by it.
     pub(crate) async fn reading_from(&self, more: &[(&str, &str)], positions: Positions) -> Reading {
-        let context = TaskContext { config: Arc::new(self.flat(more)), ..TaskContext::default() };
+        let told = Arc::new(Told::default());
+        let reports = Reports::to(Arc::<Told>::clone(&told));
+        let context = TaskContext { config: Arc::new(self.flat(more)), reports, ..TaskContext::default() };
         let fresh = positions.0.is_empty();
         let task = Source.open(self.config(more), context, positions.clone()).await.unwrap();
-        let mut reading = Reading { task, positions, records: Vec::new(), failures: Vec::new() };
+        let mut reading = Reading { task, positions, records: Vec::new(), failures: Vec::new(), told };
         if fresh {
             reading.until("a first position", |reading| !reading.positions.0.is_empty()).await;
         }
@@ -92,21 +94,60 @@ pub(crate) struct Reading {
     pub(crate) positions: Positions,
     pub(crate) records: Vec<SourceRecord>,
     pub(crate) failures: Vec<SourceFailure>,
+    pub(crate) told: Arc<Told>,
+}
+
+/// What a task told of itself: figures and remarks.
+#[derive(Default)]
+pub(crate) struct Told {
+    figures: Mutex<BTreeMap<&'static str, f64>>,
+    remarks: Mutex<BTreeMap<&'static str, String>>,
+}
+
+impl Told {
+    pub(crate) fn figure(&self, name: &str) -> Option<f64> {
+        self.figures.lock().unwrap().get(name).copied()
+    }
+
+    pub(crate) fn remark(&self, subject: &str) -> Option<String> {
+        self.remarks.lock().unwrap().get(subject).cloned()
+    }
+}
+
+impl Listener for Told {
+    fn gauge(&self, figure: &'static Figure, value: f64) {
+        self.figures.lock().unwrap().insert(figure.name, value);
+    }
+
+    #[allow(clippy::cast_precision_loss)] // counts of a test are small
+    fn count(&self, figure: &'static Figure, more: u64) {
+        *self.figures.lock().unwrap().entry(figure.name).or_default() += more as f64;
+    }
+
+    fn remark(&self, subject: &'static str, text: Option<String>) {
+        let mut remarks = self.remarks.lock().unwrap();
+        match text {
+            Some(text) => drop(remarks.insert(subject, text)),
+            None => drop(remarks.remove(subject)),
+        }
+    }
 }
 
 impl Reading {
     pub(crate) async fn poll(&mut self) -> millrace_sdk::Result<()> {
         let batch = tokio::time::timeout(LIMIT, self.task.poll()).await.expect("a batch in time")?;
-        self.take(batch);
-        Ok(())
+        let positions = self.take(batch);
+        // Stored at once, as a framework with a commit after each batch would.
+        self.task.committed(&positions).await
     }
 
-    fn take(&mut self, batch: SourceBatch) {
+    fn take(&mut self, batch: SourceBatch) -> Vec<Position> {
         self.records.extend(batch.records);
         self.failures.extend(batch.failures);
-        for position in batch.positions {
-            store(&mut self.positions, position);
+        for position in &batch.positions {
+            store(&mut self.positions, position.clone());
         }
+        batch.positions
     }
 
     pub(crate) async fn until(&mut self, what: &str, enough: impl Fn(&Self) -> bool) {
@@ -142,9 +183,9 @@ impl Reading {
 }
 
 fn store(positions: &mut Positions, position: Position) {
-    match positions.0.iter_mut().find(|known| known.partition == position.partition) {
-        Some(known) => *known = position,
-        None => positions.0.push(position),
+    positions.0.retain(|known| known.partition != position.partition);
+    if !position.offset.is_empty() {
+        positions.0.push(position);
     }
 }
 

@@ -311,7 +311,7 @@ impl Exact {
                 partition: None,
                 timestamp_ms: None,
                 key: Some(key.into()),
-                value: Some(value.into()),
+                value: value.map(Into::into),
                 headers: None,
             };
             // The commit waits for it.

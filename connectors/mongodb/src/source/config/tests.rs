@@ -96,7 +96,8 @@ fn every_option_is_a_key_and_a_row_of_the_table() {
     for key in &keys {
         assert!(rows.contains(key), "{key} has no row in docs/connectors/mongodb-source.md");
     }
-    for row in rows {
+    // The table of differences has names of another kind.
+    for row in rows.into_iter().filter(|row| !row.starts_with("differs-")) {
         assert!(keys.contains(&row) || row == "mongo.custom.auth.mechanism.*", "{row} is no key");
     }
 }

@@ -19,6 +19,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use self::parts::Part;
+use super::lost;
 use super::position::{self, Copy};
 use super::reader::Reader;
 use super::settings::Settings;
@@ -89,8 +90,16 @@ pub(super) async fn run(reader: &mut Reader, begun: Option<Begun>, missing: bool
             read::part(&shared, part).await
         });
     }
-    while let Some(ended) = running.join_next().await {
-        ended.map_err(|error| Error::internal("copying a part ended unexpectedly").because(error))??;
+    // The stream begins where the copy did: a long copy may outlive the oplog.
+    let mut look = tokio::time::interval(lost::LOOK);
+    loop {
+        tokio::select! {
+            ended = running.join_next() => match ended {
+                Some(ended) => ended.map_err(|error| Error::internal("copying a part ended unexpectedly").because(error))??,
+                None => break,
+            },
+            _ = look.tick() => lost::look(&reader.client, &reader.settings, &reader.reports, &begun.token).await,
+        }
     }
     reader
         .send(SourceBatch {

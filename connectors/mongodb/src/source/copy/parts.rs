@@ -242,3 +242,6 @@ fn written(id: &Bson) -> Result<String> {
 fn read(text: &str) -> Option<Bson> {
     serde_json::from_str(text).ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Field, Result, Schema, Type};
+use millrace_sdk::{ByteString, Error, Field, Result, Schema, Type};
 
 use super::super::raw::{self, MAX_DEPTH, Raw, kind, malformed};
 use super::{DECIMAL, TIMESTAMP};
@@ -83,6 +83,9 @@ fn of_document(path: &str, document: &[u8], depth: usize) -> Result<Guess> {
     let mut fields: Vec<(String, Guess)> = Vec::new();
     for element in raw::elements(document)? {
         let (name, value) = element?;
+        if name.is_empty() {
+            return Err(Error::bad_record("a field without a name has no place in a schema"));
+        }
         let name = String::from_utf8_lossy(name).into_owned();
         let inner = match (path, name.as_str()) {
             (_, "_id") => name.clone(),

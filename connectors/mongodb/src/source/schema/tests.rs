@@ -119,6 +119,14 @@ fn schemas_are_inferred_as_the_peer_infers_them() {
 }
 
 #[test]
+fn a_field_without_a_name_has_no_schema() {
+    for document in [doc! { "": 1 }, doc! { "a": { "": 1 } }, doc! { "a": [{ "": 1 }] }] {
+        let error = Inferrer::default().schema(&serialize_to_vec(&document).unwrap()).unwrap_err();
+        assert_eq!(error.kind(), millrace_sdk::ErrorKind::BadRecord, "{document}");
+    }
+}
+
+#[test]
 fn equal_documents_share_a_schema() {
     let mut inferrer = Inferrer::default();
     let one = inferrer.schema(&serialize_to_vec(&doc! { "a": 1 }).unwrap()).unwrap();
