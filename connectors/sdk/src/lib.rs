@@ -20,6 +20,7 @@ mod reports;
 mod schema;
 mod sink;
 mod source;
+pub mod testing;
 mod value;
 mod versions;
 

@@ -73,8 +73,7 @@ async fn forget(place: &Place) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_token_follows_the_policy() {
-    if std::env::var("MONGODB_URI").is_err() {
-        eprintln!("skipped: MONGODB_URI is not set (deploy/local/servers env)");
+    if millrace_sdk::testing::server("MONGODB_URI").is_none() {
         return;
     }
     let server = Server::start();
