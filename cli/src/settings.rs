@@ -44,6 +44,7 @@ const TENANTS: &str = "tenants";
 
 /// Reads the command line and the file it names.
 pub(crate) fn load(arguments: Vec<OsString>) -> Result<Settings, Refusal> {
+    let arguments = command_first(arguments);
     let mut command = Cli::command();
     let mut tenants = Tenants::new();
     if let Some(path) = config_path(&arguments, std::env::var_os("MILLRACE_CONFIG")) {
@@ -54,6 +55,33 @@ pub(crate) fn load(arguments: Vec<OsString>) -> Result<Settings, Refusal> {
     let matches = command.try_get_matches_from(arguments).map_err(Refusal::Usage)?;
     let cli = Cli::from_arg_matches(&matches).map_err(Refusal::Usage)?;
     Ok(Settings { cli, tenants })
+}
+
+/// Flags of all commands may stand in front of the command.
+const ANYWHERE: [&str; 3] = ["--config", "--log", "--log-format"];
+/// So may those of all client commands, which clap knows behind it only: the commands that serve do not have them.
+const CLIENT_ANYWHERE: [&str; 5] = ["--server", "--tenant", "--token", "--output", "-o"];
+
+/// The command line with the client's flags behind the command.
+fn command_first(arguments: Vec<OsString>) -> Vec<OsString> {
+    let (mut sorted, mut moved) = (Vec::with_capacity(arguments.len()), Vec::new());
+    let mut rest = arguments.into_iter();
+    sorted.extend(rest.next());
+    while let Some(argument) = rest.next() {
+        let text = argument.to_string_lossy().into_owned();
+        let (name, has_value) = text.split_once('=').map_or((text.as_str(), false), |(name, _)| (name, true));
+        let (is_client, is_known) = (CLIENT_ANYWHERE.contains(&name), ANYWHERE.contains(&name));
+        let place = if is_client { &mut moved } else { &mut sorted };
+        let value = if (is_client || is_known) && !has_value { rest.next() } else { None };
+        place.push(argument);
+        place.extend(value);
+        if !is_client && !is_known {
+            break; // the command, or nothing that could be sorted
+        }
+    }
+    sorted.append(&mut moved);
+    sorted.extend(rest);
+    sorted
 }
 
 /// The value of `--config`, found before the command line is parsed: the parser's defaults depend on it.

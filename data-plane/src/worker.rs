@@ -194,7 +194,13 @@ impl Parts {
                 admin::serve(listener, router, drained.clone()).await;
             }
         };
-        tokio::join!(work, self.session.run(drained.clone()), listener);
+        let small = async {
+            tokio::select! {
+                () = crate::memory::keep_small() => {}
+                () = drained.cancelled() => {}
+            }
+        };
+        tokio::join!(work, self.session.run(drained.clone()), listener, small);
         tracing::info!("worker has stopped");
     }
 }

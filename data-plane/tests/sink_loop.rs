@@ -94,6 +94,38 @@ async fn all_is_written_in_order_and_poison_goes_to_the_dead_letters() {
     delete_topic(&bootstrap, &dead).await;
 }
 
+/// More partitions than a consumer's memory is laid out for at first: it is made anew, and nothing is lost or restarted.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_partitions_share_the_memory_of_a_task() {
+    let Some(bootstrap) = bootstrap() else { return };
+    let (name, topic) = (unique("many"), unique("many-topic"));
+    create_topic(&bootstrap, &topic, 40).await;
+    let (records, keys) = (4_000_u64, 499_u64);
+    produce(&producer(&bootstrap), &topic, (0..records).map(|i| record(i, keys, false))).await;
+    let store = store(&name);
+    let pairs = [
+        ("topics", topic.as_str()),
+        ("key.converter", "string"),
+        ("value.converter", "org.apache.kafka.connect.json.JsonConverter"),
+        ("value.converter.schemas.enable", "false"),
+    ];
+    let mut worker = surroundings();
+    let task = worker.start(spec(&bootstrap, &name, 0, 1, &pairs));
+    let group = format!("connect-{name}");
+    eventually("everything is committed", LIMIT, || {
+        offsets(&bootstrap, &group, &topic, 40).iter().all(|(committed, end)| committed.unwrap_or(0) == *end)
+    })
+    .await;
+    task.stop().await;
+    while let Ok(status) = worker.statuses.try_recv() {
+        assert_ne!(status.state, TaskState::Restarting, "{}", status.trace);
+    }
+    let expected: BTreeMap<String, u64> = (0..records).map(|i| (format!("k{}", i % keys), i)).collect();
+    assert_eq!(*store.rows.lock().unwrap(), expected);
+    assert_eq!(store.overlaps.load(Ordering::SeqCst), 0, "writes of one key overlapped");
+    delete_topic(&bootstrap, &topic).await;
+}
+
 /// Every record was written at least once, and after the first write of a record no older one of its key is the last.
 fn check_log(log: &[(String, u64)], records: u64) {
     let mut seen = vec![false; usize::try_from(records).unwrap()];

@@ -1,11 +1,13 @@
 //! Topics, records and committed offsets, through librdkafka.
 
-use std::time::Duration;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
@@ -193,35 +195,63 @@ pub struct Consumed {
 /// # Panics
 /// When the broker does not answer.
 pub async fn read_all(topic: &str) -> Vec<Consumed> {
-    let ends = end_offsets(topic).await;
+    read(topic, "read_uncommitted").await
+}
+
+/// As [`read_all`], without what belongs to transactions that are open or were aborted.
+///
+/// # Panics
+/// When the broker does not answer.
+pub async fn read_committed(topic: &str) -> Vec<Consumed> {
+    read(topic, "read_committed").await
+}
+
+async fn read(topic: &str, isolation: &'static str) -> Vec<Consumed> {
+    let partitions = end_offsets(topic).await.len();
     let topic = topic.to_owned();
     tokio::task::spawn_blocking(move || {
-        let total: i64 = ends.iter().sum();
-        let consumer: BaseConsumer = client().set("group.id", crate::unique("reader")).create().expect("a consumer");
-        let mut list = TopicPartitionList::new();
-        for partition in 0..i32::try_from(ends.len()).unwrap_or(0) {
+        let mut config = client();
+        config.set("group.id", crate::unique("reader")).set("isolation.level", isolation);
+        let consumer: BaseConsumer = config.set("enable.partition.eof", "true").create().expect("a consumer");
+        let (mut list, mut open) = (TopicPartitionList::new(), HashMap::new());
+        for partition in 0..i32::try_from(partitions).unwrap_or(0) {
             list.add_partition_offset(&topic, partition, Offset::Beginning).expect("a partition");
+            let (_, end) = consumer.fetch_watermarks(&topic, partition, LIMIT).expect("the partition's end");
+            open.insert(partition, end);
         }
         consumer.assign(&list).expect("assigned");
-        let text = |bytes: Option<&[u8]>| bytes.map(|b| String::from_utf8_lossy(b).into_owned());
-        let mut records = Vec::new();
-        while i64::try_from(records.len()).unwrap_or(i64::MAX) < total {
-            let message = consumer.poll(LIMIT).expect("another record").expect("a record");
-            let headers = message.headers().map_or_else(Vec::new, |headers| {
-                headers.iter().map(|h| (h.key.to_owned(), text(h.value).unwrap_or_default())).collect()
-            });
-            records.push(Consumed {
-                partition: message.partition(),
-                offset: message.offset(),
-                key: text(message.key()),
-                value: text(message.payload()),
-                headers,
-            });
+        let (mut records, deadline) = (Vec::new(), Instant::now() + 4 * LIMIT);
+        while !open.is_empty() {
+            assert!(Instant::now() < deadline, "{} records, and not at the end of {open:?}", records.len());
+            match consumer.poll(Duration::from_millis(100)) {
+                None => {}
+                // What came later is read by the next one. The last offsets before the end may be marks of transactions.
+                Some(Ok(message)) if open.get(&message.partition()).is_none_or(|end| message.offset() >= *end) => {
+                    open.remove(&message.partition());
+                }
+                Some(Ok(message)) => records.push(consumed(&message)),
+                Some(Err(KafkaError::PartitionEOF(partition))) => drop(open.remove(&partition)),
+                Some(Err(error)) => panic!("{error}"),
+            }
         }
         records
     })
     .await
     .expect("records")
+}
+
+fn consumed(message: &BorrowedMessage<'_>) -> Consumed {
+    let text = |bytes: Option<&[u8]>| bytes.map(|b| String::from_utf8_lossy(b).into_owned());
+    let headers = message.headers().map_or_else(Vec::new, |headers| {
+        headers.iter().map(|h| (h.key.to_owned(), text(h.value).unwrap_or_default())).collect()
+    });
+    Consumed {
+        partition: message.partition(),
+        offset: message.offset(),
+        key: text(message.key()),
+        value: text(message.payload()),
+        headers,
+    }
 }
 
 /// A record byte by byte.

@@ -1,10 +1,10 @@
 //! A TCP proxy that has the faults of a network, between a connector and its store: it cuts, refuses, slows down, swallows
-//! without a word, and cuts after a number of bytes. It knows nothing of what it passes on.
+//! without a word, cuts after a number of bytes, and holds back what is on its way. It knows nothing of what it passes on.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -24,6 +24,9 @@ pub enum Fault {
     Stall,
     /// Each piece of what is sent, either way, comes so much later
     Slow(Duration),
+    /// What the connections of now send to the server arrives when this ends; newer connections are not held: the writes of one
+    /// process come very late
+    Hold,
     /// After so many more bytes towards the server as [`Fault::Cut`]: it dies in the middle of a request
     CutAfter(u64),
 }
@@ -41,6 +44,11 @@ struct State {
     fault: watch::Sender<Fault>,
     /// Bytes towards the server since the fault was set
     sent: AtomicU64,
+    accepted: AtomicUsize,
+    /// Connections with a number below this are held
+    held_below: AtomicUsize,
+    /// Bytes that are held
+    held: AtomicUsize,
 }
 
 impl Proxy {
@@ -51,7 +59,13 @@ impl Proxy {
     pub async fn start(server: &str) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let state = Arc::new(State { fault: watch::Sender::new(Fault::None), sent: AtomicU64::new(0) });
+        let state = Arc::new(State {
+            fault: watch::Sender::new(Fault::None),
+            sent: AtomicU64::new(0),
+            accepted: AtomicUsize::new(0),
+            held_below: AtomicUsize::new(0),
+            held: AtomicUsize::new(0),
+        });
         let accepting = tokio::spawn(accept(listener, server.to_owned(), Arc::clone(&state)));
         Ok(Self { address, state, accepting })
     }
@@ -65,7 +79,14 @@ impl Proxy {
     /// From now on the way is like this.
     pub fn set(&self, fault: Fault) {
         self.state.sent.store(0, Ordering::SeqCst);
+        self.state.held_below.store(self.state.accepted.load(Ordering::SeqCst), Ordering::SeqCst);
         self.state.fault.send_replace(fault);
+    }
+
+    /// How many bytes [`Fault::Hold`] keeps.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.state.held.load(Ordering::SeqCst)
     }
 
     /// The fault of now; [`Fault::CutAfter`] turns into [`Fault::Cut`] when it strikes.
@@ -93,6 +114,7 @@ async fn accept(listener: TcpListener, server: String, state: Arc<State>) {
 }
 
 async fn connect(client: TcpStream, server: String, state: Arc<State>) {
+    let number = state.accepted.fetch_add(1, Ordering::SeqCst);
     let Ok(server) = TcpStream::connect(&server).await else { return };
     let _ = client.set_nodelay(true);
     let _ = server.set_nodelay(true);
@@ -100,12 +122,13 @@ async fn connect(client: TcpStream, server: String, state: Arc<State>) {
     let (from_server, to_server) = server.into_split();
     // Whichever end goes away first, the connection is over.
     tokio::select! {
-        () = pump(from_client, to_server, &state, true) => {}
-        () = pump(from_server, to_client, &state, false) => {}
+        () = pump(from_client, to_server, &state, Some(number)) => {}
+        () = pump(from_server, to_client, &state, None) => {}
     }
 }
 
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, state: &State, counted: bool) {
+/// `upwards` is the number of the connection, on its way to the server.
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, state: &State, upwards: Option<usize>) {
     let mut fault = state.fault.subscribe();
     let mut buffer = vec![0; 32 * 1024];
     loop {
@@ -116,7 +139,7 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, state: &State, co
         if length == 0 {
             return;
         }
-        let passed = pass(&mut fault, state, length, counted).await;
+        let passed = pass(&mut fault, state, length, upwards).await;
         if to.write_all(&buffer[..passed]).await.is_err() || passed < length {
             return;
         }
@@ -124,7 +147,7 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, state: &State, co
 }
 
 /// How many of `length` bytes go through, when they may.
-async fn pass(fault: &mut watch::Receiver<Fault>, state: &State, length: usize, counted: bool) -> usize {
+async fn pass(fault: &mut watch::Receiver<Fault>, state: &State, length: usize, upwards: Option<usize>) -> usize {
     loop {
         let now = *fault.borrow_and_update();
         match now {
@@ -139,7 +162,18 @@ async fn pass(fault: &mut watch::Receiver<Fault>, state: &State, length: usize, 
                     return 0;
                 }
             }
-            Fault::CutAfter(_) if !counted => return length,
+            Fault::Hold if upwards.is_none_or(|number| number >= state.held_below.load(Ordering::SeqCst)) => {
+                return length;
+            }
+            Fault::Hold => {
+                state.held.fetch_add(length, Ordering::SeqCst);
+                let ended = fault.changed().await;
+                state.held.fetch_sub(length, Ordering::SeqCst);
+                if ended.is_err() {
+                    return 0;
+                }
+            }
+            Fault::CutAfter(_) if upwards.is_none() => return length,
             Fault::CutAfter(limit) => {
                 let before = state.sent.fetch_add(length as u64, Ordering::SeqCst);
                 if before + (length as u64) < limit {
@@ -221,6 +255,27 @@ mod tests {
         assert!(tokio::time::timeout(Duration::from_millis(100), stream.read_exact(&mut answer)).await.is_err());
         proxy.set(Fault::Slow(Duration::from_millis(1)));
         tokio::time::timeout(SOON, stream.read_exact(&mut answer)).await.expect("in time").expect("an answer");
+        assert_eq!(&answer, b"late");
+        serving.abort();
+    }
+
+    #[tokio::test]
+    async fn what_old_connections_send_is_held_and_new_ones_pass() {
+        let (server, serving) = echo().await;
+        let proxy = Proxy::start(&server.to_string()).await.expect("a proxy");
+        let mut old = TcpStream::connect(proxy.address()).await.expect("a connection");
+        ask(&mut old, b"one").await.expect("an answer");
+        proxy.set(Fault::Hold);
+        old.write_all(b"late").await.expect("sent");
+        let mut new = TcpStream::connect(proxy.address()).await.expect("a connection");
+        ask(&mut new, b"two").await.expect("an answer");
+        crate::wait::eventually("it is held", SOON, || async {
+            if proxy.held() == 4 { Ok(()) } else { Err(format!("{} bytes", proxy.held())) }
+        })
+        .await;
+        proxy.set(Fault::None);
+        let mut answer = [0; 4];
+        tokio::time::timeout(SOON, old.read_exact(&mut answer)).await.expect("in time").expect("an answer");
         assert_eq!(&answer, b"late");
         serving.abort();
     }

@@ -94,3 +94,21 @@ fn the_file_is_found_wherever_it_is_named() {
     assert_eq!(config_path(&words("millrace worker"), Some("b.toml".into())), Some("b.toml".into()));
     assert_eq!(config_path(&words("millrace --config a.toml"), Some("b.toml".into())), Some("a.toml".into()));
 }
+
+#[test]
+fn flags_of_the_client_may_stand_before_the_command() {
+    for (given, sorted) in [
+        ("millrace --server X get connectors", "millrace get --server X connectors"),
+        (
+            "millrace -o json --tenant=a --log debug get c -o yaml",
+            "millrace --log debug get -o json --tenant=a c -o yaml",
+        ),
+        ("millrace get --server X c", "millrace get --server X c"),
+        ("millrace --help", "millrace --help"),
+        ("millrace --server", "millrace --server"),
+        ("millrace", "millrace"),
+    ] {
+        let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+        assert_eq!(command_first(words(given)), words(sorted), "{given}");
+    }
+}

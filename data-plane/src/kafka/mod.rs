@@ -1,14 +1,12 @@
-//! Kafka clients: settings (`client`, `table`), partitions read many records at a time (`batch_queue`),
-//! producers that are shared (`producers`), topics that are created (`topics`).
+//! Kafka clients: settings (`client`, `table`), partitions read many records at a time ([`BatchQueue`]), producers that are shared (`producers`), topics that are created (`topics`).
 
-pub mod batch_queue;
 pub mod client;
 mod jaas;
 mod producers;
 mod table;
 mod topics;
 
-pub use batch_queue::{BatchQueue, Fetched};
+pub use crate::native::{BatchQueue, Fetched};
 pub use client::{ClientKind, ClientSettings};
 pub use producers::{Producers, SharedProducer};
 pub use topics::{Quiet, TopicOutcome, appeared, ensure_topic, max_batch_bytes, partitions};

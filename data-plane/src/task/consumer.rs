@@ -208,25 +208,30 @@ const STATISTICS_INTERVAL_MS: &str = "5000";
 /// faster than its share of the budget per second.
 const QUEUE_BACKOFF_MS: &str = "10";
 
-/// The partitions per task that the budget for fetching in advance is laid out for.
-const USUAL_PARTITIONS: i64 = 16;
+/// The partitions per task that fetching in advance is laid out for at first.
+pub(super) const USUAL_PARTITIONS: usize = 8;
 
-/// The settings of a task's consumer.
+/// The settings of a task's consumer, but for its shares of memory ([`with_memory`]).
 pub(super) fn settings(spec: &TaskSpec, sink: &SinkSettings, config: &Flat) -> Result<ClientSettings> {
-    let per_partition = (sink.buffer_memory / 2 / USUAL_PARTITIONS).clamp(64 * 1024, 8 * 1024 * 1024);
     let client_id = format!("millrace-{}.{}-{}", spec.id.tenant, spec.id.connector, spec.id.index);
     Ok(ClientSettings::build(ClientKind::Consumer, &spec.tenant_settings, config)?
         .with_default("group.id", group_id(&spec.id.tenant, &spec.id.connector))
         .with_default("client.id", client_id)
-        .with_default("queued.max.messages.kbytes", (per_partition / 1024).to_string())
-        .with_default("fetch.message.max.bytes", per_partition.to_string())
         .with_default("fetch.queue.backoff.ms", QUEUE_BACKOFF_MS)
-        .with_default(
-            "fetch.max.bytes",
-            (sink.buffer_memory / 4).max(per_partition).min(i64::from(i32::MAX / 2)).to_string(),
-        )
         .with("group.instance.id", instance_id(&spec.id, &sink.topics, &sink.topics_regex))
         .with("statistics.interval.ms", STATISTICS_INTERVAL_MS))
+}
+
+/// Shares `budget` bytes for fetching in advance out among so many partitions. librdkafka asks for more as long as a partition's
+/// queue is below its share, so what it holds is twice that: a share that is queued, and one that comes on top.
+pub(super) fn with_memory(settings: &ClientSettings, budget: usize, partitions: usize) -> ClientSettings {
+    let share = (budget / 2 / partitions.max(1)).clamp(16 * 1024, 8 * 1024 * 1024);
+    let answer = (budget / 2).max(share).min(i32::MAX as usize / 2);
+    settings
+        .clone()
+        .with_default("queued.max.messages.kbytes", (share / 1024).to_string())
+        .with_default("fetch.message.max.bytes", share.to_string())
+        .with_default("fetch.max.bytes", answer.to_string())
 }
 
 /// Creates the consumer. Blocks shortly: never call it on an async thread.
@@ -237,4 +242,26 @@ pub(super) fn create(settings: &ClientSettings, task: &str, bell: &Arc<Bell>) ->
     let bell = Arc::clone(bell);
     consumer.set_nonempty_callback(move || bell.ring());
     Ok(Arc::new(consumer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_librdkafka_holds_stays_within_its_budget() {
+        let plain = ClientSettings::build(ClientKind::Consumer, &Flat::new(), &Flat::new()).expect("settings");
+        for budget in [512 * 1024, 4 << 20, 16 << 20, 1 << 30] {
+            for partitions in [1, 8, 13, 16] {
+                let settings = with_memory(&plain, budget, partitions);
+                let number = |name: &str| settings.property(name).and_then(|text| text.parse().ok()).unwrap_or(0_usize);
+                let (queued, fetched) =
+                    (number("queued.max.messages.kbytes") * 1024, number("fetch.message.max.bytes"));
+                assert!(queued > 0 && partitions * (queued + fetched) <= budget, "{budget} for {partitions}");
+                assert!(number("fetch.max.bytes") <= budget / 2);
+            }
+        }
+        let mine = plain.with("queued.max.messages.kbytes", "7");
+        assert_eq!(with_memory(&mine, 4 << 20, 8).property("queued.max.messages.kbytes"), Some("7"));
+    }
 }

@@ -36,7 +36,11 @@ enum Pending {
 }
 
 struct Fetching<'a> {
+    task: &'a str,
+    settings: &'a ClientSettings,
     consumer: Arc<SinkConsumer>,
+    /// How many partitions the consumer's memory is laid out for
+    laid_out: usize,
     subscription: Subscription,
     limits: Limits,
     bell: &'a Arc<Bell>,
@@ -71,9 +75,14 @@ pub(super) fn run(
     inbox: &Receiver<Command>,
     events: &UnboundedSender<FetchEvent>,
 ) {
-    let outcome = consumer::create(settings, task, bell).and_then(|consumer| {
+    let laid_out = consumer::USUAL_PARTITIONS;
+    let first = consumer::with_memory(settings, limits.budget, laid_out);
+    let outcome = consumer::create(&first, task, bell).and_then(|consumer| {
         let mut fetching = Fetching {
+            task,
+            settings,
             consumer,
+            laid_out,
             subscription,
             limits,
             bell,
@@ -106,6 +115,7 @@ impl Fetching<'_> {
     fn work(&mut self, inbox: &Receiver<Command>) -> Result<(), Error> {
         loop {
             self.serve_consumer()?;
+            self.lay_out()?;
             loop {
                 match inbox.try_recv() {
                     Ok(Command::Abandon) | Err(TryRecvError::Disconnected) => return Ok(()),
@@ -359,7 +369,11 @@ impl Fetching<'_> {
                     self.partitions.retain(|known| {
                         known.is_read() || list.find_partition(&known.origin.topic, known.origin.partition).is_none()
                     });
-                    if let Err(error) = consumer::give_back(&self.consumer, &list) {
+                    // What has been taken over again meanwhile stays.
+                    let list = self.without_read(&list);
+                    if list.count() > 0
+                        && let Err(error) = consumer::give_back(&self.consumer, &list)
+                    {
                         tracing::warn!(%error, "cannot give back partitions");
                     }
                 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use millrace_sdk::{Error, TopicPartition};
+use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::super::super::consumer;
@@ -35,6 +37,55 @@ impl Fetching<'_> {
             self.pause_in_kafka(&list, true);
         }
         Ok(())
+    }
+
+    /// More partitions than the consumer's memory is laid out for get a consumer with smaller shares. It is the same static
+    /// member, so that it has the same partitions without a rebalance; they are read again from what is committed.
+    pub(super) fn lay_out(&mut self) -> Result<(), Error> {
+        let count = self.partitions.len();
+        let is_changing = !self.pending.is_empty() || self.partitions.iter().any(|partition| !partition.is_read());
+        if count <= self.laid_out || is_changing {
+            return Ok(());
+        }
+        let before = consumer::with_memory(self.settings, self.limits.budget, self.laid_out);
+        self.laid_out = count.next_power_of_two();
+        let settings = consumer::with_memory(self.settings, self.limits.budget, self.laid_out);
+        if settings == before {
+            return Ok(()); // the user's, or the least there is
+        }
+        tracing::debug!(
+            task = self.task,
+            partitions = count,
+            "the consumer is made anew with smaller shares of memory"
+        );
+        let mut partitions = Vec::with_capacity(count);
+        for mut partition in self.partitions.drain(..) {
+            self.held -= partition.stop_reading().min(self.held);
+            partitions.push(partition.origin);
+        }
+        self.tell(FetchEvent::Revoking { partitions, lost: true });
+        for _ in 0..std::mem::take(&mut self.commits_out) {
+            self.tell(FetchEvent::Committed(Err(KafkaError::Canceled)));
+        }
+        let consumer = consumer::create(&settings, self.task, self.bell)?;
+        // Dropping the last trace of the old one closes it; the new one asks for its place afterwards.
+        let old = std::mem::replace(&mut self.consumer, consumer);
+        old.context().close();
+        drop(old);
+        self.subscribed.clear();
+        self.subscribe()
+    }
+
+    /// The list's partitions that are not being read.
+    pub(super) fn without_read(&self, list: &TopicPartitionList) -> TopicPartitionList {
+        let mut left = TopicPartitionList::new();
+        for element in list.elements() {
+            let is_this = |known: &Partition| is(&known.origin, element.topic(), element.partition());
+            if !self.partitions.iter().any(|known| known.is_read() && is_this(known)) {
+                left.add_partition(element.topic(), element.partition());
+            }
+        }
+        left
     }
 
     fn drop_partition(&mut self, origin: &TopicPartition) {
