@@ -16,11 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// The registry for tests, or None with a word about it.
 fn registry() -> Option<String> {
-    let url = std::env::var("SCHEMA_REGISTRY_URL").ok().filter(|text| !text.is_empty());
-    if url.is_none() {
-        println!("skipped: SCHEMA_REGISTRY_URL is not set");
-    }
-    url
+    millrace_sdk::testing::server("SCHEMA_REGISTRY_URL")
 }
 
 /// A name that no other test or run has.
@@ -298,6 +294,23 @@ async fn schemas_are_chosen_as_the_settings_say() {
     assert_eq!(payload, [&[0][..], &id.to_be_bytes(), &[2, b'd', 2, 2]].concat());
     let fixed = make("avro", &url, &[("auto.register.schemas", "false"), ("use.schema.id", &id.to_string())]).unwrap();
     assert_eq!(first(encode(&*fixed, &topic, &[&datum]).await.unwrap()).unwrap().unwrap(), payload);
+    // Read as the newest has it
+    let old = register(
+        &url,
+        &unique("old"),
+        r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}"#,
+        "AVRO",
+        json!([]),
+    )
+    .await;
+    let written = Some(Bytes::from([&[0][..], &old.to_be_bytes(), &[14]].concat()));
+    let reading = make("avro", &url, &[("use.latest.version", "true")]).unwrap();
+    let read = decode(&*reading, &topic, &[written.clone(), Some(payload.clone())]).await.unwrap();
+    let read: Vec<Value> = read.into_iter().map(|datum| datum.unwrap().value()).collect();
+    let as_newest = |a: i64| Value::Map(vec![("b".into(), text("d")), ("a".into(), Value::Int(a))]);
+    assert_eq!(read, [as_newest(7), as_newest(1)]);
+    let plain = decode(&*make("avro", &url, &[]).unwrap(), &topic, &[written]).await.unwrap().remove(0).unwrap();
+    assert_eq!(plain.value(), Value::Map(vec![("a".into(), Value::Int(7))]));
     // By the record's name, whatever the topic
     let name = format!("ns.R{}", uuid::Uuid::new_v4().simple());
     let named = order(&name, &[("a", Type::Int32, Value::Int(1))]);
@@ -332,7 +345,11 @@ fn settings_that_cannot_be_are_refused() {
         (&[("schema.registry.url", "")][..], "Missing required configuration \"schema.registry.url\""),
         (&[("schema.registry.url", "ftp://x")], "must be a list of http or https URLs"),
         (&[("schema.registry.ssl.truststore.location", "/etc/ca.jks")], "reads a file of the worker"),
-        (&[("schema.registry.ssl.truststore.type", "JKS")], "use PEM"),
+        (&[("schema.registry.ssl.truststore.type", "JKS")], "keytool -list -rfc"),
+        (&[("schema.registry.ssl.keystore.type", "PKCS12")], "openssl pkcs12 -nodes"),
+        (&[("value.subject.name.strategy", "io.confluent.AssociatedNameStrategy")], "use TopicNameStrategy"),
+        (&[("value.schema.id.serializer", "x.HeaderSchemaIdSerializer")], "use PrefixSchemaIdSerializer"),
+        (&[("value.schema.id.deserializer", "x.HeaderSchemaIdDeserializer")], "use PrefixSchemaIdDeserializer"),
         (&[("schema.registry.ssl.truststore.certificates", "x")], "holds no PEM certificate"),
         (&[("basic.auth.credentials.source", "USER_INFO")], "user:password"),
         (&[("basic.auth.credentials.source", "SASL_INHERIT")], "must be URL or USER_INFO"),
@@ -350,5 +367,9 @@ fn settings_that_cannot_be_are_refused() {
         };
         assert_eq!(error.kind(), ErrorKind::BadConfig);
         assert!(error.chain().contains(part), "{settings:?}: {}", error.chain());
+    }
+    for value in ["true", "false"] {
+        let made = make("json-schema", "http://localhost:1", &[("json.fail.invalid.schema", value)]);
+        assert_eq!(made.err().is_some_and(|error| error.chain().contains("is not available")), value == "true");
     }
 }

@@ -28,10 +28,7 @@ struct Place {
 
 impl Place {
     async fn new() -> Option<Self> {
-        let Ok(url) = std::env::var("ELASTICSEARCH_URL") else {
-            eprintln!("skipped: ELASTICSEARCH_URL is not set (deploy/local/servers env)");
-            return None;
-        };
+        let url = millrace_sdk::testing::server("ELASTICSEARCH_URL")?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
         let index = format!("sink-{now}-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         Some(Self { transport: Transport::single_node(&url).unwrap(), url, index })

@@ -2,6 +2,8 @@
 //! for a struct, `[1, 2]` for a list. Two things differ: bytes are written as text (Java writes their address), and a map
 //! keeps its order (Java's `HashMap` has none).
 
+pub mod calendar;
+
 use bytes::Bytes;
 
 use crate::json::{self, Fault, Number, Scanner};
@@ -266,32 +268,15 @@ fn scientific(number: f64, exponential: &str) -> String {
     format!("{sign}{}.{}", &digits[..whole], &digits[whole..])
 }
 
-/// Year, month (from 1) and day of a number of days since 1970-01-01, in the proleptic Gregorian calendar.
-#[must_use]
-pub fn civil(days: i64) -> (i64, i64, i64) {
-    // Years begin in March here, so that leap days come last.
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = (month + 2) % 12 + 1;
-    (year_of_era + era * 400 + i64::from(month < 3), month, day)
-}
-
 /// `java.util.Date.toString` in UTC: `Sat Nov 21 10:15:30 UTC 2026`.
 fn date_text(millis: i64) -> String {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     let days = millis.div_euclid(86_400_000);
     let seconds = millis.rem_euclid(86_400_000) / 1000;
-    let (year, month, day) = civil(days);
-    let month = usize::try_from(month - 1).unwrap_or(0);
-    let weekday = usize::try_from(days.rem_euclid(7)).unwrap_or(0);
+    let (year, month, day) = calendar::civil(days);
+    let month = &calendar::MONTHS[usize::try_from(month - 1).unwrap_or(0)][..3];
+    let weekday = &calendar::WEEKDAYS[usize::try_from((days + 3).rem_euclid(7)).unwrap_or(0)][..3];
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{} {} {day:02} {hours:02}:{minutes:02}:{seconds:02} UTC {year}", DAYS[weekday], MONTHS[month])
+    format!("{weekday} {month} {day:02} {hours:02}:{minutes:02}:{seconds:02} UTC {year}")
 }
 
 #[cfg(test)]

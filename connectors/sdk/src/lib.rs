@@ -19,6 +19,7 @@ mod record;
 mod schema;
 mod sink;
 mod source;
+pub mod testing;
 mod value;
 mod versions;
 

@@ -20,7 +20,7 @@ use std::pin::Pin;
 use ::bytes::Bytes;
 use millrace_sdk::{Datum, Error, Findings, Flat, Result, Type};
 
-use registry::RegistryConverter;
+use registry::{Format, RegistryConverter};
 
 /// What a converter has to ask somebody before it can convert a batch; it ends when the answer is there.
 ///
@@ -62,6 +62,12 @@ enum Make {
     Registry(fn(Role, &Flat) -> Result<Box<dyn Converter>>, &'static [&'static str]),
 }
 
+impl Make {
+    const fn registry<F: Format>() -> Self {
+        Self::Registry(RegistryConverter::<F>::make, F::SETTINGS)
+    }
+}
+
 /// A converter's names, ours first, and how it is made.
 struct Entry {
     names: &'static [&'static str],
@@ -85,17 +91,14 @@ const LIST: &[Entry] = &[
     Entry { names: &["long", number::LONG, "LongConverter", "Long"], make: Make::Plain(number::long) },
     Entry { names: &["float", number::FLOAT, "FloatConverter", "Float"], make: Make::Plain(number::float) },
     Entry { names: &["double", number::DOUBLE, "DoubleConverter", "Double"], make: Make::Plain(number::double) },
-    Entry {
-        names: &["avro", avro::CLASS, "AvroConverter", "Avro"],
-        make: Make::Registry(RegistryConverter::<avro::Avro>::make, avro::SETTINGS),
-    },
+    Entry { names: &["avro", avro::CLASS, "AvroConverter", "Avro"], make: Make::registry::<avro::Avro>() },
     Entry {
         names: &["protobuf", protobuf::CLASS, "ProtobufConverter", "Protobuf"],
-        make: Make::Registry(RegistryConverter::<protobuf::Protobuf>::make, protobuf::SETTINGS),
+        make: Make::registry::<protobuf::Protobuf>(),
     },
     Entry {
         names: &["json-schema", json_registry::CLASS, "JsonSchemaConverter", "JsonSchema"],
-        make: Make::Registry(RegistryConverter::<json_registry::JsonRegistry>::make, json_registry::SETTINGS),
+        make: Make::registry::<json_registry::JsonRegistry>(),
     },
 ];
 
@@ -223,6 +226,20 @@ pub fn decode_with(format: &str, schema: &str, payload: &Bytes) -> Result<Datum>
         "protobuf" => registry::decode_with::<protobuf::Protobuf>(schema, payload),
         "json-schema" => registry::decode_with::<json_registry::JsonRegistry>(schema, payload),
         _ => Err(Error::bad_config(format!("{format} is no format with a schema registry"))),
+    }
+}
+
+/// Reads a payload with the id of a schema before it, writes what it holds and reads that again, as [`decode_with`]. None when
+/// there is nothing to write; the inner error is one of reading again.
+///
+/// # Errors
+/// `BadRecord` for a schema or a payload that cannot be read, or written.
+#[cfg(any(test, fuzzing))]
+pub fn round_trip(format: &str, schema: &str, payload: &Bytes) -> Result<Option<Result<Datum>>> {
+    match format {
+        "avro" => registry::round_trip::<avro::Avro>(schema, payload),
+        "protobuf" => registry::round_trip::<protobuf::Protobuf>(schema, payload),
+        _ => registry::round_trip::<json_registry::JsonRegistry>(schema, payload),
     }
 }
 

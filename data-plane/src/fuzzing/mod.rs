@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use millrace_sdk::{Batch, ByteString, Bytes, Datum, Flat, Header, Record, TimestampKind, TopicPartition, Value, json};
 
-use crate::convert::{Converter, Role, converter};
+use crate::convert::{self, Converter, Role, converter};
+use crate::task::offsets_topic;
 use crate::transform;
 
 /// Takes any bytes; fails by panicking.
@@ -18,9 +19,11 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("json", json),
     ("transforms", transforms),
     ("expressions", expressions),
+    ("registry", registry),
+    ("offsets", offsets),
 ];
 
-/// Converters of bytes; the first byte of the input chooses one. Those that need a registry are none of them.
+/// Converters of bytes; the first byte of the input chooses one. Those that need a registry are [`registry`]'s.
 const CONVERTERS: &[(&str, &[(&str, &str)])] = &[
     ("json", &[("schemas.enable", "true")]),
     ("json", &[("schemas.enable", "false")]),
@@ -116,6 +119,26 @@ fn batch(value: Datum) -> Batch {
     let records =
         vec![record(value.clone(), value.clone()), record(Datum::Null, value.clone()), record(value, Datum::Null)];
     Batch { origin: TopicPartition { topic: "orders".into(), partition: 3 }, records }
+}
+
+/// A digit for the format, the text of a schema, 0xff, and a payload in a registry's wire format: the schema's id, for
+/// Protobuf the place of the message, and the data. What can be read can be written, and read again.
+fn registry(data: &[u8]) {
+    let Some((choice, rest)) = data.split_first() else { return };
+    let format = ["avro", "protobuf", "json-schema"][usize::from(*choice) % 3];
+    let end = rest.iter().position(|byte| *byte == 0xff).unwrap_or(rest.len());
+    let Ok(schema) = std::str::from_utf8(&rest[..end]) else { return };
+    let payload = Bytes::copy_from_slice(rest.get(end + 1..).unwrap_or_default());
+    if let Ok(Some(again)) = convert::round_trip(format, schema, &payload) {
+        assert!(again.is_ok(), "{format}: what was written cannot be read: {again:?}");
+    }
+}
+
+/// Keys of the offsets topic: what is one can be written again.
+fn offsets(data: &[u8]) {
+    let Some((connector, partition)) = offsets_topic::parse_key(data) else { return };
+    let written = offsets_topic::key_of(&connector, &partition).unwrap_or_default();
+    assert_eq!(offsets_topic::parse_key(&written), Some((connector, partition)));
 }
 
 /// A script with few operations, over a record with everything; it ends soon, whatever it says.

@@ -24,11 +24,7 @@ use tokio::sync::{mpsc, watch};
 
 /// The broker for tests, or None with a word about it.
 pub(crate) fn bootstrap() -> Option<String> {
-    let bootstrap = std::env::var("KAFKA_BOOTSTRAP").ok().filter(|text| !text.is_empty());
-    if bootstrap.is_none() {
-        println!("skipped: KAFKA_BOOTSTRAP is not set");
-    }
-    bootstrap
+    millrace_sdk::testing::server("KAFKA_BOOTSTRAP")
 }
 
 /// What the recording sink has seen of a connector.

@@ -1,5 +1,6 @@
-# Kafka Connect 4.3.1: one distributed worker with the file connectors, MongoDB's, and a sink that writes down what it is
-# given. Only the tests that compare Millrace with the originals need it.
+# Kafka Connect 4.3.1: one distributed worker with the file connectors, MongoDB's, Debezium's transforms, Apicurio's converters
+# with a schema registry, and a sink that writes down what it is given. Only the tests that compare Millrace with the originals
+# need it.
 # shellcheck shell=bash
 
 CONNECT_FOLDER=$MILLRACE_CACHE/connect-4.3.1
@@ -9,22 +10,28 @@ TEST_PLUGIN_FOLDER=$MILLRACE_CACHE/connect-test-plugin-$(cat "$TEST_PLUGIN"/src/
 
 connect_install() {
   maven_jars connect "$CONNECT_FOLDER/worker" && maven_jars connect-file "$CONNECT_FOLDER/plugins/file" \
-    && maven_jars connect-mongodb "$CONNECT_FOLDER/plugins/mongodb" && mongodb_manifest \
+    && maven_jars connect-mongodb "$CONNECT_FOLDER/plugins/mongodb" \
+    && maven_jars connect-debezium "$CONNECT_FOLDER/plugins/debezium" \
+    && maven_jars connect-apicurio "$CONNECT_FOLDER/plugins/apicurio" \
+    && maven_jars connect-protobuf "$CONNECT_FOLDER/protobuf" \
+    && manifest mongodb sink.SinkConnector com.mongodb.kafka.connect.MongoSinkConnector \
+      source.SourceConnector com.mongodb.kafka.connect.MongoSourceConnector \
+    && manifest apicurio storage.Converter io.apicurio.registry.utils.converter.AvroConverter \
     && { [ -f "$TEST_PLUGIN_FOLDER/.complete" ] || with_lock connect-test-plugin test_plugin_build; }
 }
-# MongoDB's connector lacks the manifest by which plugin.discovery=service_load finds connectors
-mongodb_manifest() {
-  local jar=$CONNECT_FOLDER/plugins/mongodb/manifest.jar
-  [ -f "$jar" ] || python3 - "$jar" << 'PYTHON'
+# manifest PLUGIN (INTERFACE CLASS)...: by which plugin.discovery=service_load finds what a plugin's authors left out
+manifest() {
+  local jar=$CONNECT_FOLDER/plugins/$1/manifest.jar
+  [ -f "$jar" ] || python3 - "$jar" "${@:2}" << 'PYTHON'
 import os
 import sys
 import zipfile
 
-with zipfile.ZipFile(sys.argv[1] + ".new", "w") as jar:
-    for side in ("Sink", "Source"):
-        name = f"META-INF/services/org.apache.kafka.connect.{side.lower()}.{side}Connector"
-        jar.writestr(name, f"com.mongodb.kafka.connect.Mongo{side}Connector\n")
-os.replace(sys.argv[1] + ".new", sys.argv[1])
+path, names = sys.argv[1], sys.argv[2:]
+with zipfile.ZipFile(path + ".new", "w") as jar:
+    for interface, name in zip(names[::2], names[1::2]):
+        jar.writestr(f"META-INF/services/org.apache.kafka.connect.{interface}", f"{name}\n")
+os.replace(path + ".new", path)
 PYTHON
 }
 test_plugin_build() {

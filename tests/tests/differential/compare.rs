@@ -6,6 +6,7 @@ use std::fmt;
 use millrace_tests::kafka::RawRecord;
 use serde_json::{Value, json};
 
+use crate::registry;
 use crate::run::{Outcome, header};
 use crate::sets::Set;
 
@@ -135,6 +136,7 @@ fn normal(value: &Value) -> Value {
 fn letter_aspects(letter: &RawRecord, all: &mut BTreeMap<String, Value>) {
     for name in ["topic", "partition", "offset", "task.id", "stage", "class.name", "exception.class.name"] {
         let value = header(letter, &format!("__connect.errors.{name}"));
+        let value = value.filter(|class| !registry::stands_for_another(class));
         all.insert(format!("letter.{name}"), json!(value));
     }
     for name in ["exception.message", "exception.stacktrace"] {

@@ -53,7 +53,7 @@ pub(crate) const INTENDED: &[Intended] = &[
     // --- outcomes
     intended("refused-early", &["insert.no-value", "refused."], &[""], OUTCOME),
     intended("before-the-failure", &["errors.none-poison", "errors.default-poison"], &["good"], FATE),
-    intended("exception-class", &["extract.missing", "header-from.missing", "insert.over", "mask.misfit", "time.", "convert.", "value-to-key", "cast.", "replace.", "chain.", "flatten", "hoist"], &[], CLASS),
+    intended("exception-class", &["extract.missing", "header-from.missing", "insert.over", "mask.misfit", "time.", "convert.", "value-to-key", "cast.", "replace.", "chain.", "flatten", "hoist", "debezium.", "registry."], &[], CLASS),
     // --- JSON
     intended("json-wide-integers", PLAIN_JSON, &["beyond-int64", "uint64-max", "thirty-digits", "member-beyond-int64", "long-number"], &["value.value", "headers"]),
     intended("json-wide-floats", PLAIN_JSON, &["beyond-double", "member-beyond-double"], &["value.value", "headers"]),
@@ -79,5 +79,10 @@ pub(crate) const INTENDED: &[Intended] = &[
     intended("width-without-schema", &["chain.widths"], &[], FATE),
     intended("float-digits", &["chain.cast-float"], &["utf16-lone-low"], &["value.value"]),
     intended("mask-decimal", &["mask.amount/"], &[], SIDES),
+    intended("routed-without-schema", &["debezium.router"], &["schemaless"], FATE),
+    intended("added-to-others", &["debezium.document-headers"], &["other"], FATE),
+    // --- converters with a schema registry
+    intended("registry-bare-values", &["registry.avro"], &["top-bytes"], &["key.schema", "key.value", "value.schema", "value.value"]),
+    intended("registry-schemas", &["registry.protobuf", "registry.json-schema"], &[], &["key.schema", "value.schema"]),
     intended("year-overflow", &["chain.four-plain"], &["numeric-text"], FATE),
 ];

@@ -14,6 +14,7 @@ mod coverage;
 mod intended;
 mod matrix;
 mod printed;
+mod registry;
 mod run;
 mod sets;
 mod sinks;

@@ -1,6 +1,8 @@
-//! All cases, as tables: `transforms` and `records` for sinks, `sources` for sources.
+//! All cases, as tables: `transforms`, `debezium`, `records` and `registry` for sinks, `sources` for sources.
 
+mod debezium;
 mod records;
+mod registry;
 pub(crate) mod sources;
 mod transforms;
 
@@ -56,7 +58,7 @@ const fn whole(name: &'static str, set: SetId, config: Options, proves: Options)
 /// Every case of a sink.
 pub(crate) fn sinks() -> Vec<Case> {
     let mut cases: Vec<Case> = transforms::ROWS.iter().flat_map(expanded).collect();
-    cases.extend(records::all().map(|whole| {
+    cases.extend(records::all().chain(debezium::all()).chain(registry::all()).map(|whole| {
         let mut config = config(whole.config);
         config.entry("errors.tolerance".to_owned()).or_insert_with(|| "all".to_owned());
         let mut cases_proofs = proofs(&config, "", whole.proves);

@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::case::Config;
+use crate::registry::for_side;
 use crate::sets::SetId;
 
 const LIMIT: Duration = Duration::from_secs(90);
@@ -52,6 +53,15 @@ pub(crate) struct Outcome {
     pub(crate) letters: BTreeMap<i64, RawRecord>,
 }
 
+/// The topic of letters that do not say whose they are.
+pub(crate) fn plain(letters: &str) -> String {
+    format!("{letters}-plain")
+}
+
+fn says_whose(job: &Job) -> bool {
+    job.config.get(CONTEXT).is_none_or(|context| context != "false")
+}
+
 /// Kafka Connect, or Millrace.
 pub(crate) struct Side {
     pub(crate) label: &'static str,
@@ -60,8 +70,13 @@ pub(crate) struct Side {
     pub(crate) sink: &'static str,
     folder: PathBuf,
     letters: Letters,
+    /// Of the one case whose letters do not say whose they are
+    plain_letters: Letters,
     topics: Arc<Topics>,
 }
+
+/// The key by which letters are told to say whose they are, as all but one case have it.
+const CONTEXT: &str = "errors.deadletterqueue.context.headers.enable";
 
 /// The side's topic of dead letters, as far as it has been read.
 struct Letters {
@@ -91,6 +106,14 @@ impl Letters {
         letters
     }
 
+    /// Those that do not say whose they are, by the offsets of the records with the same value.
+    fn unnamed(&self, set: SetId) -> BTreeMap<i64, RawRecord> {
+        let read = self.read.lock().unwrap();
+        let samples = set.samples().samples;
+        let offset = |letter: &RawRecord| samples.iter().position(|sample| sample.record.value == letter.value);
+        read.iter().filter_map(|letter| Some((i64::try_from(offset(letter)?).ok()?, letter.clone()))).collect()
+    }
+
     /// Those of one connector, by their records' offsets.
     fn of(&self, connector: &str) -> BTreeMap<i64, RawRecord> {
         let read = self.read.lock().unwrap();
@@ -117,7 +140,8 @@ impl Side {
         letters: String,
         topics: Arc<Topics>,
     ) -> Self {
-        Self { label, rest, sink, folder, letters: Letters::follow(letters), topics }
+        let plain_letters = Letters::follow(plain(&letters));
+        Self { label, rest, sink, folder, letters: Letters::follow(letters), plain_letters, topics }
     }
 
     /// Runs all jobs; the outcomes are in their order.
@@ -147,7 +171,7 @@ impl Side {
     async fn start<'j>(&self, job: &'j Job) -> Running<'j> {
         let name = format!("{}.{}", job.name.replace('/', "."), self.label);
         let file = self.folder.join(&name);
-        let mut config = job.config.clone();
+        let mut config = for_side(&job.config, self.label == "connect");
         let mut put = |key: &str, value: &str| config.insert(key.to_owned(), value.to_owned());
         put("connector.class", self.sink);
         put("file", &file.display().to_string());
@@ -157,9 +181,10 @@ impl Side {
         }
         put("offset.flush.interval.ms", "200"); // Kafka Connect takes its worker's
         if job.config.get("errors.tolerance").is_some_and(|tolerance| tolerance == "all") {
-            put("errors.deadletterqueue.topic.name", &self.letters.topic);
+            let letters = if says_whose(job) { &self.letters } else { &self.plain_letters };
+            put("errors.deadletterqueue.topic.name", &letters.topic);
             put("errors.deadletterqueue.topic.replication.factor", "1");
-            put("errors.deadletterqueue.context.headers.enable", "true");
+            put(CONTEXT, if says_whose(job) { "true" } else { "false" });
         }
         let body = json!({"name": name, "config": config});
         let answer = eventually("a connector is accepted or refused", LIMIT, || async {
@@ -218,7 +243,12 @@ impl Side {
             })
             .await;
         }
-        let (lines, letters) = (running.lines(), self.letters.of(&running.name));
+        let lines = running.lines();
+        let letters = if says_whose(running.job) {
+            self.letters.of(&running.name)
+        } else {
+            self.plain_letters.unnamed(running.job.set)
+        };
         Outcome { refused: None, failed, lines, letters }
     }
 }

@@ -3,7 +3,9 @@
 //! all before it have been seen.
 
 mod bytes;
+mod changes;
 mod json;
+pub(crate) mod registry;
 mod typed;
 
 use millrace_tests::kafka::RawRecord;
@@ -42,6 +44,16 @@ pub(crate) enum SetId {
     Poison,
     /// Two good records
     Good,
+    /// Change events of a table, as Debezium's connectors write them
+    Changes,
+    /// Change events of a collection of MongoDB
+    Documents,
+    /// Avro, with the ids of schemas in a registry
+    Avro,
+    /// Protobuf, likewise
+    Protobuf,
+    /// JSON with a JSON Schema, likewise
+    JsonSchema,
 }
 
 pub(crate) const ALL: &[SetId] = &[
@@ -55,6 +67,11 @@ pub(crate) const ALL: &[SetId] = &[
     SetId::TypedHeaders,
     SetId::Poison,
     SetId::Good,
+    SetId::Changes,
+    SetId::Documents,
+    SetId::Avro,
+    SetId::Protobuf,
+    SetId::JsonSchema,
 ];
 
 /// What no JSON converter takes.
@@ -74,6 +91,11 @@ impl SetId {
             Self::TypedHeaders => "typed-headers",
             Self::Poison => "poison",
             Self::Good => "good",
+            Self::Changes => "changes",
+            Self::Documents => "documents",
+            Self::Avro => "avro",
+            Self::Protobuf => "protobuf",
+            Self::JsonSchema => "json-schema",
         }
     }
 
@@ -89,6 +111,11 @@ impl SetId {
             Self::TypedHeaders => typed::headers(),
             Self::Poison => vec![value("good", b"{\"id\":1}"), value("poison", BROKEN), value("after", b"{\"id\":2}")],
             Self::Good => vec![value("one", b"{\"id\":1}"), value("two", b"{\"id\":2}")],
+            Self::Changes => changes::rows(),
+            Self::Documents => changes::documents(),
+            Self::Avro => registry::avro(),
+            Self::Protobuf => registry::protobuf(),
+            Self::JsonSchema => registry::json(),
         };
         match self {
             Self::Poison | Self::Good => {}

@@ -12,9 +12,9 @@ use millrace_tests::{server, unique};
 use crate::case::Case;
 use crate::compare::{Mismatch, mismatches};
 use crate::intended::INTENDED;
-use crate::run::{Job, Outcome, Side, Topic, Topics};
+use crate::run::{Job, Outcome, Side, Topic, Topics, plain};
 use crate::sets::{self, Set, SetId};
-use crate::{chosen, matrix, runs_all};
+use crate::{chosen, matrix, registry, runs_all};
 
 /// Produces every set to a topic of its own.
 async fn topics() -> (BTreeMap<SetId, Set>, Arc<Topics>) {
@@ -28,7 +28,8 @@ async fn topics() -> (BTreeMap<SetId, Set>, Arc<Topics>) {
     }
     create_topics(&topics.values().map(|topic| topic.name.clone()).collect::<Vec<_>>()).await;
     for (id, topic) in &topics {
-        let records: Vec<RawRecord> = all[id].samples.iter().map(|sample| sample.record.clone()).collect();
+        let mut records: Vec<RawRecord> = all[id].samples.iter().map(|sample| sample.record.clone()).collect();
+        registry::register(*id, &mut records).await;
         produce_raw(&topic.name, &records);
     }
     (all, Arc::new(topics))
@@ -66,7 +67,7 @@ async fn connectors_are_given_what_kafka_connect_gives_them() {
     let mut standalone = Standalone::start().await;
     let folder = standalone.folder().to_owned();
     let letters = [unique("letters-connect"), unique("letters-millrace")];
-    create_topics(&letters).await;
+    create_topics(&[&letters[..], &letters.each_ref().map(|topic| plain(topic))].concat()).await;
     let [theirs, ours] = letters;
     let connect = Rest::new(server("CONNECT_URL"));
     let class = "millrace.test.CaptureSinkConnector";

@@ -15,7 +15,7 @@ use crate::case::{Case, Config};
 use crate::compare::Mismatch;
 use crate::matrix::sources::{self, FILES, RECORDS};
 use crate::sinks::judge;
-use crate::{chosen, runs_all};
+use crate::{chosen, registry, runs_all};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const CLASS: &str = "org.apache.kafka.connect.file.FileStreamSourceConnector";
@@ -57,12 +57,16 @@ fn shown(bytes: &[u8]) -> String {
         .map_or_else(|_| bytes.escape_ascii().to_string(), |json| format!("json {json}"))
 }
 
-impl From<RawRecord> for Produced {
-    fn from(record: RawRecord) -> Self {
+impl Produced {
+    async fn new(record: RawRecord, config: &Config) -> Self {
         let text = |bytes: Option<Vec<u8>>| bytes.map(|bytes| shown(&bytes));
+        let value = match (record.value, config.get("value.converter.schema.registry.url")) {
+            (Some(payload), Some(_)) => Some(registry::shown(&config["value.converter"], &payload).await),
+            (value, _) => text(value),
+        };
         Self {
             key: text(record.key),
-            value: text(record.value),
+            value,
             headers: record.headers.into_iter().map(|(name, value)| (name, text(value))).collect(),
         }
     }
@@ -91,7 +95,8 @@ impl Sources<'_> {
 
     async fn one(&self, name: &str, config: &Config) -> End {
         let topic = self.topic(name);
-        let mut config = config.clone();
+        let given = config;
+        let mut config = registry::for_side(config, self.label == "connect");
         let file = config["file"].clone();
         config.insert("connector.class".to_owned(), CLASS.to_owned());
         config.insert("file".to_owned(), self.folder.join(&file).display().to_string());
@@ -114,7 +119,7 @@ impl Sources<'_> {
             if answer.status == StatusCode::NO_CONTENT { Ok(()) } else { Err(answer.body.to_string()) }
         })
         .await;
-        let records = read(topic).await.into_iter().map(Produced::from).collect();
+        let records = join_all(read(topic).await.into_iter().map(|record| Produced::new(record, given))).await;
         End::Ran { failed, records }
     }
 

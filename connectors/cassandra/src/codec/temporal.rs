@@ -2,6 +2,7 @@
 //! connector's default unit).
 
 use millrace_sdk::Value;
+use millrace_sdk::java::calendar;
 
 use super::Mismatch;
 
@@ -96,38 +97,9 @@ fn parse_date(text: &str) -> Option<i64> {
     let year = parts.next().filter(|year| (4..=7).contains(&year.len())).and_then(digits_of)? * sign;
     let month = parts.next().filter(|month| month.len() == 2).and_then(digits_of)?;
     let day = parts.next().filter(|day| day.len() == 2).and_then(digits_of)?;
-    let valid = parts.next().is_none() && (1..=12).contains(&month) && day >= 1 && day <= days_in(year, month);
-    valid.then(|| days_from_civil(year, month, day))
-}
-
-fn days_in(year: i64, month: i64) -> i64 {
-    match month {
-        4 | 6 | 9 | 11 => 30,
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        _ => 31,
-    }
-}
-
-/// Days since 1970-01-01 in the proleptic Gregorian calendar; years begin in March, so that leap days come last.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
-}
-
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month, day_of_year - (153 * shifted + 2) / 5 + 1)
+    let valid =
+        parts.next().is_none() && (1..=12).contains(&month) && day >= 1 && day <= calendar::days_in_month(year, month);
+    valid.then(|| calendar::days(year, month, day))
 }
 
 /// `10:15`, `10:15:30`, `10:15:30.123456789` as nanoseconds.
@@ -166,7 +138,7 @@ pub(super) fn time_text(millis: i32) -> String {
 }
 
 fn date_of(days: i64) -> String {
-    let (year, month, day) = civil_from_days(days);
+    let (year, month, day) = calendar::civil(days);
     format!("{year:04}-{month:02}-{day:02}")
 }
 

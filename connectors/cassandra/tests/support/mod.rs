@@ -27,10 +27,7 @@ pub struct Cluster {
 impl Cluster {
     /// None, with a word, when no cluster is named.
     pub async fn connect(name: &str) -> Option<Self> {
-        let Ok(points) = std::env::var("CASSANDRA_CONTACT_POINTS") else {
-            eprintln!("skipped: CASSANDRA_CONTACT_POINTS is not set");
-            return None;
-        };
+        let points = millrace_sdk::testing::server("CASSANDRA_CONTACT_POINTS")?;
         let address = points.split(',').next().unwrap().trim().to_owned();
         let session = SessionBuilder::new().known_node(&address).build().await.unwrap();
         let state = session.get_cluster_state();

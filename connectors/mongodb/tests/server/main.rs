@@ -29,10 +29,7 @@ struct Place {
 
 impl Place {
     async fn new() -> Option<Self> {
-        let Ok(uri) = std::env::var("MONGODB_URI") else {
-            eprintln!("skipped: MONGODB_URI is not set (deploy/local/servers env)");
-            return None;
-        };
+        let uri = millrace_sdk::testing::server("MONGODB_URI")?;
         let client = Client::with_uri_str(&uri).await.unwrap();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
         let database = format!("sink_{now}_{}", NUMBER.fetch_add(1, Ordering::Relaxed));

@@ -26,11 +26,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) async fn new() -> Option<Self> {
-        let Ok(uri) = std::env::var("MONGODB_URI") else {
-            eprintln!("skipped: MONGODB_URI is not set (deploy/local/servers env)");
-            return None;
-        };
-        Some(Self::at(uri).await)
+        Some(Self::at(millrace_sdk::testing::server("MONGODB_URI")?).await)
     }
 
     pub(crate) async fn at(uri: String) -> Self {

@@ -8,10 +8,12 @@ use millrace_sdk::{ByteString, Datum, Decimal, Error, Result, Schema, Type, Valu
 
 use super::Options;
 use super::connect::{self, branch_name, map_entry};
+use super::encode::Writer;
 use super::names::{self, ANYTHING, is_union};
 use super::schema::{AvroSchema, Kind, NodeId};
 use crate::convert::charset::utf8;
 use crate::convert::json_value::{DATE, DECIMAL, TIME, TIMESTAMP};
+use crate::convert::registry::{Read, Write as _};
 
 /// Deeper values are refused, so that no later step can exhaust its stack.
 const MAX_DEPTH: usize = 128;
@@ -68,6 +70,8 @@ pub(in crate::convert) struct Reader {
     root: StepId,
     /// Bytes at the top are written without their length
     raw: bool,
+    /// What makes of the value what another schema says
+    resolved: Option<Box<(Writer, Reader)>>,
 }
 
 impl Reader {
@@ -76,11 +80,19 @@ impl Reader {
         let mut planner = Planner { avro, options, steps: Vec::new(), records: Vec::new() };
         let root = planner.step(avro.root, schema.as_deref())?;
         let raw = matches!(avro.kind(avro.root), Kind::Bytes);
-        Ok(Self { schema, steps: planner.steps.into(), root, raw })
+        Ok(Self { schema, steps: planner.steps.into(), root, raw, resolved: None })
     }
 
-    /// Reads a whole payload.
-    pub(super) fn read(&self, payload: &Bytes) -> Result<Datum> {
+    /// The same, with values as another schema has them: they are written with it, which finds fields by name and knows
+    /// defaults, and read again.
+    pub(super) fn resolved(self, wanted: AvroSchema, reader: Self, options: Options) -> Self {
+        let writer = Writer::new(self.schema.clone(), wanted, options);
+        Self { resolved: Some(Box::new((writer, reader))), ..self }
+    }
+}
+
+impl Read for Reader {
+    fn read(&self, payload: &Bytes) -> Result<Datum> {
         let mut input = Input { steps: &self.steps, payload, at: 0, depth: 0 };
         let value = if self.raw {
             match &self.steps[self.root] {
@@ -92,7 +104,12 @@ impl Reader {
                 Error::bad_record(format!("the payload does not fit its Avro schema at byte {}: {fault}", input.at))
             })?
         };
-        Ok(Datum::Decoded { schema: self.schema.clone(), value })
+        let Some(resolved) = &self.resolved else {
+            return Ok(Datum::Decoded { schema: self.schema.clone(), value });
+        };
+        let mut written = Vec::with_capacity(payload.len());
+        resolved.0.write(&value, &mut written)?;
+        resolved.1.read(&written.into())
     }
 }
 

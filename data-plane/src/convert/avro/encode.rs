@@ -10,6 +10,7 @@ use super::connect::{branch_name, default_value, map_entry, node_schema};
 use super::names::{ANYTHING, is_union, parameter, scrubbed, scrubbed_full};
 use super::schema::{AvroSchema, Field, Kind, NodeId};
 use crate::convert::connect_name;
+use crate::convert::registry::Write;
 
 /// Deeper values are refused.
 const MAX_DEPTH: usize = 128;
@@ -57,9 +58,10 @@ impl Writer {
     pub(super) fn new(schema: Option<Arc<Schema>>, avro: AvroSchema, options: Options) -> Self {
         Self { schema, avro, options }
     }
+}
 
-    /// Writes a whole payload.
-    pub(super) fn write(&self, value: &Value, out: &mut Vec<u8>) -> Result<()> {
+impl Write for Writer {
+    fn write(&self, value: &Value, out: &mut Vec<u8>) -> Result<()> {
         let given = Given { schema: self.schema.as_deref(), value };
         // Bytes at the top are written without their length.
         match (self.avro.kind(self.avro.root), value) {
@@ -71,7 +73,9 @@ impl Writer {
         }
         Ok(())
     }
+}
 
+impl Writer {
     fn value(&self, id: NodeId, given: Given<'_>, depth: usize, out: &mut Vec<u8>) -> Result<()> {
         if depth > MAX_DEPTH {
             return Err(bad(format!("a value is nested deeper than {MAX_DEPTH} levels")));

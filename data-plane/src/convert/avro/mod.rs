@@ -11,38 +11,26 @@ mod schema;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use millrace_sdk::{Datum, Flat, Result, Schema, Value};
+use millrace_sdk::{Flat, Result, Schema};
 
-use super::registry::{Fetched, Format, Settings, Text};
+use super::registry::{Fetched, Format, flags};
 use schema::AvroSchema;
 
 pub(super) const CLASS: &str = "io.confluent.connect.avro.AvroConverter";
 
-/// The settings of this format.
-pub(super) const SETTINGS: &[&str] = &[
-    "enhanced.avro.schema.support",
-    "connect.meta.data",
-    "scrub.invalid.names",
-    "generalized.sum.type.support",
-    "flatten.singleton.unions",
-    "discard.type.doc.default",
-    "allow.optional.map.keys",
-    "ignore.default.for.nullables",
-];
-
-/// How schemas are translated.
-#[derive(Debug, Clone, Copy)]
-struct Options {
-    /// Full names and enums are kept
-    enhanced: bool,
-    connect_meta_data: bool,
-    scrub: bool,
-    generalized_sum_types: bool,
-    flatten_singleton_unions: bool,
-    discard_type_doc_default: bool,
-    allow_optional_map_keys: bool,
-    ignore_default_for_nullables: bool,
+flags! {
+    /// How schemas are translated.
+    struct Options {
+        /// Full names and enums are kept
+        enhanced: "enhanced.avro.schema.support" = false,
+        connect_meta_data: "connect.meta.data" = true,
+        scrub: "scrub.invalid.names" = false,
+        generalized_sum_types: "generalized.sum.type.support" = false,
+        flatten_singleton_unions: "flatten.singleton.unions" = true,
+        discard_type_doc_default: "discard.type.doc.default" = false,
+        allow_optional_map_keys: "allow.optional.map.keys" = false,
+        ignore_default_for_nullables: "ignore.default.for.nullables" = false,
+    }
 }
 
 impl Options {
@@ -63,23 +51,12 @@ fn parse(schema: &Fetched) -> Result<AvroSchema> {
 impl Format for Avro {
     const CLASS: &'static str = CLASS;
     const KIND: &'static str = "AVRO";
+    const SETTINGS: &'static [&'static str] = Options::NAMES;
     type Reader = decode::Reader;
     type Writer = encode::Writer;
 
     fn make(settings: &Flat) -> Result<Self> {
-        let settings = Settings::new(settings);
-        Ok(Self {
-            options: Options {
-                enhanced: settings.flag("enhanced.avro.schema.support", false)?,
-                connect_meta_data: settings.flag("connect.meta.data", true)?,
-                scrub: settings.flag("scrub.invalid.names", false)?,
-                generalized_sum_types: settings.flag("generalized.sum.type.support", false)?,
-                flatten_singleton_unions: settings.flag("flatten.singleton.unions", true)?,
-                discard_type_doc_default: settings.flag("discard.type.doc.default", false)?,
-                allow_optional_map_keys: settings.flag("allow.optional.map.keys", false)?,
-                ignore_default_for_nullables: settings.flag("ignore.default.for.nullables", false)?,
-            },
-        })
+        Ok(Self { options: Options::read(settings)? })
     }
 
     fn record_name(&self, schema: &Fetched) -> Result<Option<String>> {
@@ -94,21 +71,19 @@ impl Format for Avro {
         decode::Reader::new(&parse(schema)?, self.options, version)
     }
 
-    fn read(&self, reader: &Self::Reader, payload: &Bytes) -> Result<Datum> {
-        reader.read(payload)
+    fn reader_as(&self, written: &Fetched, wanted: &Fetched, version: Option<i32>) -> Result<Self::Reader> {
+        let written = decode::Reader::new(&parse(written)?, self.options, None)?;
+        let wanted = parse(wanted)?;
+        let reader = decode::Reader::new(&wanted, self.options, version)?;
+        Ok(written.resolved(wanted, reader, self.options))
     }
 
-    fn describe(&self, schema: Option<&Schema>) -> Result<Text> {
-        let schema = describe::describe(schema, self.options)?;
-        Ok(Text { schema, kind: Self::KIND.to_owned(), references: Vec::new() })
+    fn describe(&self, schema: Option<&Schema>) -> Result<String> {
+        describe::describe(schema, self.options)
     }
 
     fn writer(&self, schema: Option<&Arc<Schema>>, target: &Fetched) -> Result<Self::Writer> {
         Ok(encode::Writer::new(schema.cloned(), parse(target)?, self.options))
-    }
-
-    fn write(&self, writer: &Self::Writer, value: &Value, out: &mut Vec<u8>) -> Result<()> {
-        writer.write(value, out)
     }
 }
 

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use millrace_sdk::{ByteString, Datum, Decimal, ErrorKind, Field, Flat, Result, Schema, Type, Value};
 
+use super::super::registry::{Read as _, Write as _, alone};
 use super::*;
 
 fn flat(pairs: &[(&str, &str)]) -> Flat {
@@ -14,14 +15,11 @@ fn avro(settings: &[(&str, &str)]) -> Avro {
 }
 
 fn fetched(schema: &str) -> Fetched {
-    Fetched {
-        text: Text { schema: schema.to_owned(), kind: "AVRO".to_owned(), references: Vec::new() },
-        references: Vec::new(),
-    }
+    alone::<Avro>(schema.to_owned())
 }
 
 fn read(avro: &Avro, schema: &str, payload: &[u8]) -> Result<Datum> {
-    avro.read(&avro.reader(&fetched(schema), None)?, &Bytes::copy_from_slice(payload))
+    avro.reader(&fetched(schema), None)?.read(&Bytes::copy_from_slice(payload))
 }
 
 fn schema_of(avro: &Avro, schema: &str) -> Arc<Schema> {
@@ -39,10 +37,10 @@ fn map(fields: &[(&str, Value)]) -> Value {
 
 /// Writes data as their own schema says and reads them back.
 fn round_trip(avro: &Avro, schema: Option<&Arc<Schema>>, value: &Value) -> Result<Datum> {
-    let target = Fetched { text: avro.describe(schema.map(AsRef::as_ref))?, references: Vec::new() };
+    let target = alone::<Avro>(avro.describe(schema.map(AsRef::as_ref))?);
     let mut out = Vec::new();
-    avro.write(&avro.writer(schema, &target)?, value, &mut out)?;
-    avro.read(&avro.reader(&target, None)?, &out.into())
+    avro.writer(schema, &target)?.write(value, &mut out)?;
+    avro.reader(&target, None)?.read(&out.into())
 }
 
 const ORDER: &str = r#"{"type":"record","name":"Order","namespace":"shop","doc":"an order","fields":[
@@ -248,7 +246,7 @@ fn connects_schemas_become_the_text_that_java_registers() {
         field("sizes", map_of(Schema::of(Type::String), Schema::of(Type::Int64))),
         field("by_number", map_of(Schema::of(Type::Int32), Schema::of(Type::String))),
     ];
-    let text = avro(&[]).describe(Some(&order)).unwrap().schema;
+    let text = avro(&[]).describe(Some(&order)).unwrap();
     let expected = concat!(
         r#"{"type":"record","name":"Order","namespace":"shop","fields":["#,
         r#"{"name":"small","type":{"type":"int","connect.type":"int8"}},"#,
@@ -265,7 +263,7 @@ fn connects_schemas_become_the_text_that_java_registers() {
         r#""connect.doc":"an order","connect.version":2,"connect.name":"shop.Order"}"#
     );
     assert_eq!(text, expected);
-    let bare = avro(&[("connect.meta.data", "false")]).describe(Some(&order)).unwrap().schema;
+    let bare = avro(&[("connect.meta.data", "false")]).describe(Some(&order)).unwrap();
     assert!(!bare.contains("\"connect."), "{bare}");
 }
 
@@ -305,16 +303,37 @@ fn data_are_written_with_another_version_of_their_schema() {
     );
     let value = map(&[("a", Value::Int(5)), ("gone", text("x"))]);
     let mut out = Vec::new();
-    avro.write(&avro.writer(Some(&schema), &target).unwrap(), &value, &mut out).unwrap();
+    avro.writer(Some(&schema), &target).unwrap().write(&value, &mut out).unwrap();
     assert_eq!(out, [0, 10, 18]);
     let strict = fetched(r#"{"type":"record","name":"R","fields":[{"name":"b","type":"int"}]}"#);
-    let error = avro.write(&avro.writer(Some(&schema), &strict).unwrap(), &value, &mut out).unwrap_err();
+    let error = avro.writer(Some(&schema), &strict).unwrap().write(&value, &mut out).unwrap_err();
     assert!(error.chain().contains("the field b cannot be written: Found null value"), "{}", error.chain());
     // Data without a schema find their place by name, too.
     let json = Value::Json(Bytes::from_static(br#"{"a":5}"#));
     let mut out = Vec::new();
-    avro.write(&avro.writer(None, &target).unwrap(), &json, &mut out).unwrap();
+    avro.writer(None, &target).unwrap().write(&json, &mut out).unwrap();
     assert_eq!(out, [0, 10, 18]);
+}
+
+#[test]
+fn data_are_read_as_another_version_of_their_schema() {
+    let avro = avro(&[]);
+    let written =
+        fetched(r#"{"type":"record","name":"R","fields":[{"name":"gone","type":"string"},{"name":"a","type":"int"}]}"#);
+    let wanted = fetched(
+        r#"{"type":"record","name":"R","fields":[{"name":"new","type":["null","string"],"default":null},{"name":"a","type":"long"},
+            {"name":"more","type":"int","default":9}]}"#,
+    );
+    let reader = avro.reader_as(&written, &wanted, Some(2)).unwrap();
+    let datum = reader.read(&Bytes::from_static(&[2, b'x', 10])).unwrap();
+    assert_eq!(datum.value(), map(&[("new", Value::Null), ("a", Value::Int(5)), ("more", Value::Int(9))]));
+    let Datum::Decoded { schema: Some(schema), .. } = datum else { panic!("no schema") };
+    assert_eq!((schema.version, schema.fields[1].schema.kind), (Some(2), Type::Int64));
+    // What no default stands in for
+    let strict = fetched(r#"{"type":"record","name":"R","fields":[{"name":"b","type":"int"}]}"#);
+    let error = avro.reader_as(&written, &strict, None).unwrap().read(&Bytes::from_static(&[0, 10])).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BadRecord);
+    assert!(error.chain().contains('b'), "{}", error.chain());
 }
 
 #[test]

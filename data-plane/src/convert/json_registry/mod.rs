@@ -5,25 +5,16 @@ mod connect;
 mod describe;
 mod values;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use millrace_sdk::{Datum, Error, Flat, Result, Schema, Type, Value, json};
 
 use super::json_value;
-use super::registry::{Fetched, Format, Settings, Text};
+use super::registry::{Fetched, Format, Read, Settings, Write, flags};
 
 pub(super) const CLASS: &str = "io.confluent.connect.json.JsonSchemaConverter";
-
-/// The settings of this format.
-pub(super) const SETTINGS: &[&str] = &[
-    "object.additional.properties",
-    "use.optional.for.nonrequired",
-    "decimal.format",
-    "generalized.sum.type.support",
-    "flatten.singleton.unions",
-    "ignore.default.for.nullables",
-];
 
 const ID: &str = "io.confluent.connect.json.Id";
 const ENUM: &str = "io.confluent.connect.json.Enum";
@@ -34,15 +25,32 @@ const GENERALIZED_ENUM: &str = "org.apache.kafka.connect.data.Enum";
 /// A null among the values of an enum
 const NULL: &str = "<NULL>";
 
+flags! {
+    /// What of it is true or false.
+    struct Flags {
+        additional_properties: "object.additional.properties" = true,
+        optional_for_nonrequired: "use.optional.for.nonrequired" = false,
+        generalized_sum_types: "generalized.sum.type.support" = false,
+        flatten_singleton_unions: "flatten.singleton.unions" = true,
+        ignore_default_for_nullables: "ignore.default.for.nullables" = false,
+        fail_invalid: "json.fail.invalid.schema" = false,
+    }
+    also "decimal.format"
+}
+
 /// How schemas are translated.
 #[derive(Debug, Clone, Copy)]
 struct Options {
-    additional_properties: bool,
-    optional_for_nonrequired: bool,
-    generalized_sum_types: bool,
-    flatten_singleton_unions: bool,
-    ignore_default_for_nullables: bool,
+    flags: Flags,
     numeric_decimals: bool,
+}
+
+impl Deref for Options {
+    type Target = Flags;
+
+    fn deref(&self) -> &Flags {
+        &self.flags
+    }
 }
 
 impl Options {
@@ -74,21 +82,30 @@ pub(super) struct JsonRegistry {
     options: Options,
 }
 
+/// A schema ready to read with.
+#[derive(Debug)]
+pub(super) struct Reader {
+    schema: Arc<Schema>,
+    options: Options,
+}
+
 /// A schema ready to write with.
 #[derive(Debug)]
 pub(super) struct Writer {
     schema: Option<Arc<Schema>>,
+    options: Options,
 }
 
 impl Format for JsonRegistry {
     const CLASS: &'static str = CLASS;
     const KIND: &'static str = "JSON";
-    type Reader = Arc<Schema>;
+    const SETTINGS: &'static [&'static str] = Flags::NAMES;
+    type Reader = Reader;
     type Writer = Writer;
 
-    fn make(settings: &Flat) -> Result<Self> {
-        let settings = Settings::new(settings);
-        let numeric_decimals = match settings.text("decimal.format").map(str::to_ascii_uppercase).as_deref() {
+    fn make(flat: &Flat) -> Result<Self> {
+        let numeric_decimals = match Settings::new(flat).text("decimal.format").map(str::to_ascii_uppercase).as_deref()
+        {
             None | Some("BASE64") => false,
             Some("NUMERIC") => true,
             Some(other) => {
@@ -97,16 +114,14 @@ impl Format for JsonRegistry {
                 )));
             }
         };
-        Ok(Self {
-            options: Options {
-                additional_properties: settings.flag("object.additional.properties", true)?,
-                optional_for_nonrequired: settings.flag("use.optional.for.nonrequired", false)?,
-                generalized_sum_types: settings.flag("generalized.sum.type.support", false)?,
-                flatten_singleton_unions: settings.flag("flatten.singleton.unions", true)?,
-                ignore_default_for_nullables: settings.flag("ignore.default.for.nullables", false)?,
-                numeric_decimals,
-            },
-        })
+        let flags = Flags::read(flat)?;
+        if flags.fail_invalid {
+            return Err(Error::bad_config(
+                "json.fail.invalid.schema=true is not available: a value is checked against its Connect schema, not against \
+                 further rules of its JSON Schema (such as pattern or maximum); leave it out, or check with a transform",
+            ));
+        }
+        Ok(Self { options: Options { flags, numeric_decimals } })
     }
 
     fn record_name(&self, schema: &Fetched) -> Result<Option<String>> {
@@ -115,34 +130,38 @@ impl Format for JsonRegistry {
     }
 
     fn reader(&self, schema: &Fetched, version: Option<i32>) -> Result<Self::Reader> {
-        connect::schema(schema, self.options, version).map(Arc::new)
+        let schema = Arc::new(connect::schema(schema, self.options, version)?);
+        Ok(Reader { schema, options: self.options })
     }
 
-    fn read(&self, reader: &Self::Reader, payload: &Bytes) -> Result<Datum> {
-        json::validate(payload)?;
-        let payload = payload.slice_ref(payload.trim_ascii());
-        if payload.as_ref() == b"null" {
-            return Ok(Datum::Null);
-        }
-        let value = values::read(reader, &payload, self.options)?;
-        // A JSON Schema that says nothing is that of data without a schema.
-        let schema = (!reader.is_recursive()).then(|| Arc::clone(reader));
-        Ok(Datum::Decoded { schema, value })
-    }
-
-    fn describe(&self, schema: Option<&Schema>) -> Result<Text> {
-        let schema = describe::describe(schema, self.options)?;
-        Ok(Text { schema, kind: Self::KIND.to_owned(), references: Vec::new() })
+    fn describe(&self, schema: Option<&Schema>) -> Result<String> {
+        describe::describe(schema, self.options)
     }
 
     fn writer(&self, schema: Option<&Arc<Schema>>, target: &Fetched) -> Result<Self::Writer> {
         // A value is written as its own schema says; another that was chosen must be one, at least.
         connect::parse(&target.text.schema)?;
-        Ok(Writer { schema: schema.cloned() })
+        Ok(Writer { schema: schema.cloned(), options: self.options })
     }
+}
 
-    fn write(&self, writer: &Self::Writer, value: &Value, out: &mut Vec<u8>) -> Result<()> {
-        values::write(writer.schema.as_deref(), value, self.options, out).map(|_| ())
+impl Read for Reader {
+    fn read(&self, payload: &Bytes) -> Result<Datum> {
+        json::validate(payload)?;
+        let payload = payload.slice_ref(payload.trim_ascii());
+        if payload.as_ref() == b"null" {
+            return Ok(Datum::Null);
+        }
+        let value = values::read(&self.schema, &payload, self.options)?;
+        // A JSON Schema that says nothing is that of data without a schema.
+        let schema = (!self.schema.is_recursive()).then(|| Arc::clone(&self.schema));
+        Ok(Datum::Decoded { schema, value })
+    }
+}
+
+impl Write for Writer {
+    fn write(&self, value: &Value, out: &mut Vec<u8>) -> Result<()> {
+        values::write(self.schema.as_deref(), value, self.options, out).map(|_| ())
     }
 }
 

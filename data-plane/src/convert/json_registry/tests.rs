@@ -3,6 +3,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use millrace_sdk::{ByteString, Datum, Decimal, Field, Flat, Result, Schema, Type, Value};
 
+use super::super::registry::alone;
 use super::*;
 
 fn converter(settings: &[(&str, &str)]) -> JsonRegistry {
@@ -11,12 +12,12 @@ fn converter(settings: &[(&str, &str)]) -> JsonRegistry {
 }
 
 fn fetched(schema: &str) -> Fetched {
-    let text = Text { schema: schema.to_owned(), kind: "JSON".to_owned(), references: Vec::new() };
-    Fetched { text, references: vec![("other.json".to_owned(), r#"{"$defs":{"Name":{"type":"string"}}}"#.to_owned())] }
+    let other = ("other.json".to_owned(), r#"{"$defs":{"Name":{"type":"string"}}}"#.to_owned());
+    Fetched { references: vec![other], ..alone::<JsonRegistry>(schema.to_owned()) }
 }
 
 fn read(converter: &JsonRegistry, schema: &str, payload: &str) -> Result<Datum> {
-    converter.read(&converter.reader(&fetched(schema), Some(2))?, &Bytes::copy_from_slice(payload.as_bytes()))
+    converter.reader(&fetched(schema), Some(2))?.read(&Bytes::copy_from_slice(payload.as_bytes()))
 }
 
 fn text(text: &str) -> Value {
@@ -92,7 +93,7 @@ fn an_object_becomes_typed_values() {
 fn settings_change_what_schemas_become() {
     let schema = |settings: &[(&str, &str)]| {
         let converter = converter(settings);
-        converter.reader(&fetched(ORDER), None).unwrap()
+        converter.reader(&fetched(ORDER), None).unwrap().schema
     };
     let nonrequired = schema(&[("use.optional.for.nonrequired", "true")]);
     assert!(nonrequired.fields[0].schema.optional && !nonrequired.fields[1].schema.optional);
@@ -101,9 +102,9 @@ fn settings_change_what_schemas_become() {
     assert_eq!(&*generalized.fields[6].schema.fields[1].name, "connect_union_field_1");
     assert_eq!(parameter(&generalized.fields[7].schema, "org.apache.kafka.connect.data.Enum.DONE"), Some("1"));
     let single = r#"{"oneOf":[{"type":"integer"}]}"#;
-    assert_eq!(converter(&[]).reader(&fetched(single), None).unwrap().kind, Type::Int64);
+    assert_eq!(converter(&[]).reader(&fetched(single), None).unwrap().schema.kind, Type::Int64);
     let kept = converter(&[("flatten.singleton.unions", "false")]).reader(&fetched(single), None).unwrap();
-    assert_eq!(kept.kind, Type::Struct);
+    assert_eq!(kept.schema.kind, Type::Struct);
 }
 
 #[test]
@@ -189,15 +190,15 @@ fn structs_are_written_and_read_back() {
     let schema = Arc::new(order);
     for settings in [&[][..], &[("decimal.format", "NUMERIC")], &[("object.additional.properties", "false")]] {
         let converter = converter(settings);
-        let target = Fetched { text: converter.describe(Some(&schema)).unwrap(), references: Vec::new() };
+        let target = alone::<JsonRegistry>(converter.describe(Some(&schema)).unwrap());
         let mut out = Vec::new();
-        converter.write(&converter.writer(Some(&schema), &target).unwrap(), &value, &mut out).unwrap();
+        converter.writer(Some(&schema), &target).unwrap().write(&value, &mut out).unwrap();
         let written = String::from_utf8(out.clone()).unwrap();
         let expected =
             r#"{"small":-3,"price":"AN4=","note":null,"sizes":{"k":4},"names":[{"key":3,"value":"z"}],"ratio":1.5}"#;
         assert_eq!(written.replace("2.22", "\"AN4=\""), expected);
         let Datum::Decoded { schema: Some(found), value: back } =
-            converter.read(&converter.reader(&target, None).unwrap(), &out.into()).unwrap()
+            converter.reader(&target, None).unwrap().read(&out.into()).unwrap()
         else {
             panic!("no struct")
         };
@@ -207,7 +208,6 @@ fn structs_are_written_and_read_back() {
         converter(&[("object.additional.properties", "false")])
             .describe(Some(&schema))
             .unwrap()
-            .schema
             .contains("\"additionalProperties\":false")
     );
     // A null that has no place is left out, and data without a schema are written as they are.

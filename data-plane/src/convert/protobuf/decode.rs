@@ -14,6 +14,7 @@ use super::Options;
 use super::connect::{self, real_oneof, sees_absence, unwrapped};
 use super::descriptors::{message_at, read_place};
 use crate::convert::json_value::{DATE, DECIMAL, TIME, TIMESTAMP};
+use crate::convert::registry::Read;
 
 /// Nulls that become structs may be recursive without end.
 const MAX_GENERATED: usize = 16;
@@ -42,9 +43,10 @@ impl Reader {
     pub(super) fn new(file: FileDescriptor, options: Options, version: Option<i32>) -> Self {
         Self { file, options, version, messages: RwLock::default() }
     }
+}
 
-    /// Reads a whole payload.
-    pub(super) fn read(&self, payload: &Bytes) -> Result<Datum> {
+impl Read for Reader {
+    fn read(&self, payload: &Bytes) -> Result<Datum> {
         let (place, length) = read_place(payload)?;
         let message = self.message(place)?;
         let name = message.descriptor.full_name();
@@ -58,7 +60,9 @@ impl Reader {
         };
         Ok(Datum::Decoded { schema: Some(Arc::clone(&message.schema)), value })
     }
+}
 
+impl Reader {
     fn message(&self, place: Vec<usize>) -> Result<Arc<Message>> {
         if let Some(known) = self.messages.read().unwrap_or_else(PoisonError::into_inner).get(&place) {
             return Ok(Arc::clone(known));

@@ -13,7 +13,7 @@ use super::connect::{logical, unwrapped};
 use super::descriptors::{message_at, place_of, write_place};
 use super::{Options, describe, is_union};
 use crate::convert::json_value::{DATE, DECIMAL, TIME};
-use crate::convert::registry::scrubbed;
+use crate::convert::registry::{Write, scrubbed};
 
 /// Deeper values are refused.
 const MAX_DEPTH: usize = 64;
@@ -41,9 +41,10 @@ impl Writer {
         write_place(&place, &mut written);
         Ok(Self { schema, message, place: written, options })
     }
+}
 
-    /// Writes a whole payload.
-    pub(super) fn write(&self, value: &Value, out: &mut Vec<u8>) -> Result<()> {
+impl Write for Writer {
+    fn write(&self, value: &Value, out: &mut Vec<u8>) -> Result<()> {
         out.extend_from_slice(&self.place);
         let message = match (unwrapped(&self.message), self.schema.as_deref()) {
             (Some(_), Some(schema)) if schema.kind != Type::Struct => self.wrapped(&self.message, value)?,
@@ -51,7 +52,9 @@ impl Writer {
         };
         message.encode(out).map_err(|error| bad("the message cannot be written").because(error))
     }
+}
 
+impl Writer {
     /// A message that wraps one value.
     fn wrapped(&self, message: &MessageDescriptor, value: &Value) -> Result<DynamicMessage> {
         let mut wrapper = DynamicMessage::new(message.clone());

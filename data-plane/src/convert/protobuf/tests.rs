@@ -3,6 +3,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use millrace_sdk::{ByteString, Datum, Decimal, ErrorKind, Field, Flat, Result, Schema, Type, Value};
 
+use super::super::registry::{Read as _, Write as _, alone};
 use super::*;
 
 fn protobuf(settings: &[(&str, &str)]) -> Protobuf {
@@ -11,12 +12,11 @@ fn protobuf(settings: &[(&str, &str)]) -> Protobuf {
 }
 
 fn fetched(schema: &str) -> Fetched {
-    let text = Text { schema: schema.to_owned(), kind: "PROTOBUF".to_owned(), references: Vec::new() };
-    Fetched { text, references: Vec::new() }
+    alone::<Protobuf>(schema.to_owned())
 }
 
 fn read(protobuf: &Protobuf, schema: &str, payload: &[u8]) -> Result<Datum> {
-    protobuf.read(&protobuf.reader(&fetched(schema), Some(4))?, &Bytes::copy_from_slice(payload))
+    protobuf.reader(&fetched(schema), Some(4))?.read(&Bytes::copy_from_slice(payload))
 }
 
 fn text(text: &str) -> Value {
@@ -185,10 +185,10 @@ fn named(kind: Type, name: &str) -> Schema {
 }
 
 fn round_trip(protobuf: &Protobuf, schema: &Arc<Schema>, value: &Value) -> Result<Datum> {
-    let target = Fetched { text: protobuf.describe(Some(schema))?, references: Vec::new() };
+    let target = alone::<Protobuf>(protobuf.describe(Some(schema))?);
     let mut out = Vec::new();
-    protobuf.write(&protobuf.writer(Some(schema), &target)?, value, &mut out)?;
-    protobuf.read(&protobuf.reader(&target, None)?, &out.into())
+    protobuf.writer(Some(schema), &target)?.write(value, &mut out)?;
+    protobuf.reader(&target, None)?.read(&out.into())
 }
 
 fn order() -> (Arc<Schema>, Value) {
@@ -240,7 +240,7 @@ fn structs_become_messages_and_back() {
     for settings in [&[][..], &[("wrapper.for.nullables", "true")], &[("optional.for.nullables", "true")]] {
         assert_eq!(round_trip(&protobuf(settings), &schema, &value).unwrap().value(), value, "{settings:?}");
     }
-    let described = protobuf(&[]).describe(Some(&schema)).unwrap().schema;
+    let described = protobuf(&[]).describe(Some(&schema)).unwrap();
     for part in [
         "package shop;",
         "import \"google/type/date.proto\";",
@@ -297,6 +297,6 @@ proptest::proptest! {
     fn no_payload_makes_the_reader_panic(payload in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..64)) {
         let protobuf = protobuf(&[]);
         let reader = protobuf.reader(&fetched(EVENT), None).unwrap();
-        let _ = protobuf.read(&reader, &payload.into());
+        let _ = reader.read(&payload.into());
     }
 }

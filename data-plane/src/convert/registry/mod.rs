@@ -3,6 +3,7 @@
 //! it up, once per run of records with the same schema.
 
 mod client;
+mod format;
 mod options;
 mod scrub;
 mod settings;
@@ -21,6 +22,7 @@ use client::Client;
 use settings::{Access, Policy, WriteSchema};
 
 pub(super) use client::{Fetched, Text};
+pub(super) use format::{Format, Read, Write, alone, flags};
 pub(super) use options::findings;
 pub(super) use scrub::scrubbed;
 pub(super) use settings::Reader as Settings;
@@ -31,38 +33,6 @@ const CONCURRENT: usize = 8;
 const DOUBT: Duration = Duration::from_secs(30);
 /// The zero byte and the id
 pub(super) const PREFIX: usize = 5;
-
-/// What follows the id. Everything here is pure.
-pub(super) trait Format: Sized + Send + Sync + 'static {
-    /// The Java class
-    const CLASS: &'static str;
-    /// The registry's name of such schemas
-    const KIND: &'static str;
-    /// A schema ready to read with
-    type Reader: Send + Sync;
-    /// A schema ready to write with
-    type Writer: Send + Sync;
-
-    fn make(settings: &Flat) -> Result<Self>;
-
-    /// The name of a schema's record, which subjects may follow.
-    fn record_name(&self, schema: &Fetched) -> Result<Option<String>>;
-
-    /// Prepares to read; `version` is the schema's under its subject.
-    fn reader(&self, schema: &Fetched, version: Option<i32>) -> Result<Self::Reader>;
-
-    /// Reads what follows the id.
-    fn read(&self, reader: &Self::Reader, payload: &Bytes) -> Result<Datum>;
-
-    /// The schema to register for data of a Connect schema (None for data without).
-    fn describe(&self, schema: Option<&Schema>) -> Result<Text>;
-
-    /// Prepares to write data of a Connect schema as the registry's schema says.
-    fn writer(&self, schema: Option<&Arc<Schema>>, target: &Fetched) -> Result<Self::Writer>;
-
-    /// Writes what follows the id; the value is not null.
-    fn write(&self, writer: &Self::Writer, value: &Value, out: &mut Vec<u8>) -> Result<()>;
-}
 
 /// What is known of a schema.
 enum Known<T> {
@@ -138,17 +108,34 @@ pub(super) fn id_of(payload: &[u8]) -> Result<u32> {
     match payload {
         [0, a, b, c, d, ..] => Ok(u32::from_be_bytes([*a, *b, *c, *d])),
         _ => Err(Error::bad_record(
-            "Unknown magic byte! The payload does not begin with a zero byte and the id of a schema: it was not written with \
-             a schema registry; use another converter",
+            "Unknown magic byte! The payload does not begin with a zero byte and the id of a schema. Either it was not written \
+             with a schema registry: use another converter; or its id is in a header: let the producer use \
+             PrefixSchemaIdSerializer",
         )),
     }
 }
 
 /// Reads what follows the id with a schema at hand.
 pub(super) fn decode_with<F: Format>(schema: &str, payload: &Bytes) -> Result<Datum> {
-    let text = Text { schema: schema.to_owned(), kind: F::KIND.to_owned(), references: Vec::new() };
+    F::make(&Flat::new())?.reader(&alone::<F>(schema.to_owned()), None)?.read(payload)
+}
+
+/// Reads a payload with its prefix, writes what it holds as that data's own schema says, and reads it again.
+#[cfg(any(test, fuzzing))]
+pub(super) fn round_trip<F: Format>(schema: &str, payload: &Bytes) -> Result<Option<Result<Datum>>> {
+    id_of(payload)?;
     let format = F::make(&Flat::new())?;
-    format.read(&format.reader(&Fetched { text, references: Vec::new() }, None)?, payload)
+    let read = decode_with::<F>(schema, &payload.slice(PREFIX..))?;
+    let Datum::Decoded { schema, value } = &read else { return Ok(None) };
+    if !has_value(&read) {
+        return Ok(None);
+    }
+    let target = alone::<F>(format.describe(schema.as_deref())?);
+    // A registry would refuse what is no schema.
+    let reader = format.reader(&target, None)?;
+    let mut out = Vec::new();
+    format.writer(schema.as_ref(), &target)?.write(value, &mut out)?;
+    Ok(Some(reader.read(&out.into())))
 }
 
 /// The name of a schema among those of a topic.
@@ -205,13 +192,28 @@ impl<F: Format> Inner<F> {
         };
         self.check_kind(id, &schema.text)?;
         let name = self.format.record_name(&schema)?;
-        let version = match self.policy.strategy.subject(topic, self.is_key, name.as_deref()) {
+        let subject = self.policy.strategy.subject(topic, self.is_key, name.as_deref());
+        let unusable = |error| Error::bad_record(format!("the schema with the id {id} cannot be used")).because(error);
+        if self.policy.read_latest
+            && let Some(subject) = &subject
+            && let Some((latest, version)) =
+                self.latest(subject).await?.filter(|(latest, _)| latest.text != schema.text)
+        {
+            return self.format.reader_as(&schema, &latest, Some(version)).map_err(unusable);
+        }
+        let version = match subject {
             Some(subject) => self.client.version(&subject, id, &schema.text).await?,
             None => None,
         };
-        self.format
-            .reader(&schema, version)
-            .map_err(|error| Error::bad_record(format!("the schema with the id {id} cannot be used")).because(error))
+        self.format.reader(&schema, version).map_err(unusable)
+    }
+
+    /// The newest schema of a subject, and its version.
+    async fn latest(&self, subject: &str) -> Result<Option<(Fetched, i32)>> {
+        let Some(latest) = self.client.latest(subject).await? else { return Ok(None) };
+        let Some(text) = latest.text else { return Ok(None) };
+        self.check_kind(latest.id, &text)?;
+        Ok(Some((self.client.resolve(text).await?, latest.version)))
     }
 
     fn check_kind(&self, id: u32, text: &Text) -> Result<()> {
@@ -258,8 +260,7 @@ impl<F: Format> Inner<F> {
     }
 
     async fn learn_way(&self, topic: &str, schema: Option<&Arc<Schema>>) -> Result<(u32, F::Writer)> {
-        let own = self.format.describe(schema.map(AsRef::as_ref))?;
-        let own = Fetched { text: own, references: Vec::new() };
+        let own = alone::<F>(self.format.describe(schema.map(AsRef::as_ref))?);
         let name = self.format.record_name(&own)?;
         let subject = self.policy.strategy.subject(topic, self.is_key, name.as_deref()).ok_or_else(|| {
             let what = if self.is_key { "key" } else { "value" };
@@ -318,7 +319,7 @@ impl<F: Format> Inner<F> {
         let mut out = Vec::with_capacity(size);
         out.push(0);
         out.extend_from_slice(&id.to_be_bytes());
-        self.format.write(writer, value, &mut out)?;
+        writer.write(value, &mut out)?;
         Ok(out.into())
     }
 }
@@ -363,7 +364,7 @@ impl<F: Format> Converter for RegistryConverter<F> {
                     .ok_or_else(|| Error::internal(format!("the schema {id} was not fetched")))?,
             };
             last = Some((id, reader));
-            self.0.format.read(reader.usable()?, &payload.slice(PREFIX..))
+            reader.usable()?.read(&payload.slice(PREFIX..))
         };
         payloads.iter().map(&mut decoded).collect()
     }

@@ -76,6 +76,8 @@ pub(super) struct Policy {
     /// Whether the schema taken instead of the data's own must be compatible with that
     pub(super) strict: bool,
     pub(super) normalize: bool,
+    /// Whether what is read comes as the newest schema of the subject has it
+    pub(super) read_latest: bool,
     pub(super) cache_size: usize,
 }
 
@@ -130,8 +132,19 @@ fn invalid(name: &str, value: &str, why: &str) -> Error {
     Error::bad_config(format!("Invalid value {value} for configuration {name}: {why}"))
 }
 
-const FILES: &str = "it reads a file of the worker; give PEM text in schema.registry.ssl.truststore.certificates, \
-                     schema.registry.ssl.keystore.certificate.chain and schema.registry.ssl.keystore.key";
+/// What to do with a store of Java's.
+fn pem_instead(store: &str) -> String {
+    let (settings, command) = if store == "truststore" {
+        ("schema.registry.ssl.truststore.certificates", "keytool -list -rfc -keystore STORE")
+    } else {
+        (
+            "schema.registry.ssl.keystore.certificate.chain and schema.registry.ssl.keystore.key",
+            "openssl pkcs12 -nodes -in STORE (of a JKS store after keytool -importkeystore -srckeystore STORE -destkeystore \
+             STORE.p12 -deststoretype PKCS12)",
+        )
+    };
+    format!("give PEM text in {settings}; {command} prints it")
+}
 
 impl Access {
     pub(super) fn read(flat: &Flat) -> Result<Self> {
@@ -215,11 +228,11 @@ impl Login {
 impl Tls {
     fn read(reader: &Reader<'_>) -> Result<Self> {
         for store in ["truststore", "keystore"] {
-            reader.refuse(&format!("schema.registry.ssl.{store}.location"), FILES)?;
+            let file = format!("it reads a file of the worker; {}", pem_instead(store));
+            reader.refuse(&format!("schema.registry.ssl.{store}.location"), &file)?;
             let name = format!("schema.registry.ssl.{store}.type");
             if let Some(kind) = reader.text(&name).filter(|kind| !kind.eq_ignore_ascii_case("PEM")) {
-                let why = "such stores are not available; use PEM and give the text of the certificates";
-                return Err(invalid(&name, kind, why));
+                return Err(invalid(&name, kind, &format!("use PEM: {}", pem_instead(store))));
             }
         }
         let refused = "encrypted keys are not available here; give the key as plain PEM text";
@@ -257,22 +270,48 @@ impl Policy {
         } else {
             (WriteSchema::LookUp, true)
         };
+        ids_in_prefix(&reader, is_key)?;
         Ok(Self {
             strategy: reader.text(name).map_or(Ok(SubjectStrategy::Topic), |value| strategy(name, value))?,
             schema,
             strict,
             normalize: reader.flag("normalize.schemas", false)?,
+            read_latest: reader.flag("use.latest.version", false)?,
             cache_size: cache_size(&reader)?,
         })
     }
 }
 
+/// Ids of schemas are read from and written to the first bytes of a payload. Confluent's Dual deserializer, its default,
+/// takes those as well.
+fn ids_in_prefix(reader: &Reader<'_>, is_key: bool) -> Result<()> {
+    let role = if is_key { "key" } else { "value" };
+    for (kind, known) in [
+        ("serializer", &["PrefixSchemaIdSerializer"][..]),
+        ("deserializer", &["PrefixSchemaIdDeserializer", "DualSchemaIdDeserializer"]),
+    ] {
+        let name = format!("{role}.schema.id.{kind}");
+        let Some(value) = reader.text(&name) else { continue };
+        if !known.contains(&value.rsplit('.').next().unwrap_or(value)) {
+            let why = format!("ids of schemas in headers are not available; use {}", known[0]);
+            return Err(invalid(&name, value, &why));
+        }
+    }
+    Ok(())
+}
+
 fn strategy(name: &str, value: &str) -> Result<SubjectStrategy> {
     // Java's classes, whatever their package, and their names without the last part
     match value.rsplit('.').next().unwrap_or(value) {
-        "TopicNameStrategy" | "TopicName" | "AssociatedNameStrategy" => Ok(SubjectStrategy::Topic),
+        "TopicNameStrategy" | "TopicName" => Ok(SubjectStrategy::Topic),
         "RecordNameStrategy" | "RecordName" => Ok(SubjectStrategy::Record),
         "TopicRecordNameStrategy" | "TopicRecordName" => Ok(SubjectStrategy::TopicRecord),
+        "AssociatedNameStrategy" => Err(invalid(
+            name,
+            value,
+            "associations of topics with subjects are not available; use TopicNameStrategy, RecordNameStrategy or \
+             TopicRecordNameStrategy",
+        )),
         _ => Err(invalid(name, value, "must be one of TopicNameStrategy, RecordNameStrategy, TopicRecordNameStrategy")),
     }
 }

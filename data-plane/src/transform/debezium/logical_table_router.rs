@@ -136,18 +136,24 @@ impl ByLogicalTableRouter {
         Ok(Arc::new(updated))
     }
 
-    fn envelope_schema(&self, schema: &Schema, topic: &str) -> Arc<Schema> {
+    fn envelope_schema(&self, schema: &Schema, topic: &str) -> Result<Arc<Schema>> {
         let mut updated = self.copy(schema, format!("{topic}.Envelope"));
-        let row = field(schema, "before").or_else(|| field(schema, "after")).map(|field| {
-            let copy = self.copy(&field.schema, format!("{topic}.Value"));
-            Arc::new(copy)
-        });
+        let row = match field(schema, "before").or_else(|| field(schema, "after")) {
+            Some(field) if field.schema.kind != Type::Struct => {
+                return Err(Error::bad_record(format!(
+                    "the field {} of the change event is no struct but {:?}: it is no event of a table",
+                    field.name, field.schema.kind
+                )));
+            }
+            Some(field) => Some(Arc::new(self.copy(&field.schema, format!("{topic}.Value")))),
+            None => None,
+        };
         for field in &mut updated.fields {
             if let Some(row) = row.as_ref().filter(|_| *field.name == *"before" || *field.name == *"after") {
                 field.schema = Arc::clone(row);
             }
         }
-        Arc::new(updated)
+        Ok(Arc::new(updated))
     }
 
     /// The position of what is known of a topic.
@@ -205,7 +211,7 @@ impl ByLogicalTableRouter {
                     .map(|field| (field.name.clone(), super::super::data::field_value(fields, field, true)));
                 *fields = all.collect();
             }
-            *schema = caches.1.get(schema, |schema| Ok(self.envelope_schema(schema, &route.topic)))?;
+            *schema = caches.1.get(schema, |schema| self.envelope_schema(schema, &route.topic))?;
         }
         record.renamed_topic = Some(Arc::clone(&route.topic));
         Ok(())

@@ -3,23 +3,10 @@
 
 use std::fmt::Write as _;
 
+use millrace_sdk::java::calendar::{MONTHS, Token, WEEKDAYS, tokens};
+
 use super::calendar::{DAY_MS, civil, day_of_week, days};
 
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 const LETTERS: &str = "yMdDHkKhmsSEuazZX";
 
 #[derive(Debug, Clone, PartialEq)]
@@ -60,34 +47,18 @@ impl DateFormat {
     /// Compiles a pattern; `now_ms` places two-digit years.
     pub(in crate::transform) fn new(pattern: &str, now_ms: i64) -> Result<Self, String> {
         let mut items: Vec<Item> = Vec::new();
-        let mut chars = pattern.chars().peekable();
-        let literal = |items: &mut Vec<Item>, c: char| match items.last_mut() {
-            Some(Item::Text(text)) => text.push(c),
-            _ => items.push(Item::Text(c.to_string())),
+        let literal = |items: &mut Vec<Item>, more: &str| match items.last_mut() {
+            Some(Item::Text(text)) => text.push_str(more),
+            _ => items.push(Item::Text(more.to_owned())),
         };
-        while let Some(c) = chars.next() {
-            if c == '\'' {
-                if chars.next_if_eq(&'\'').is_some() {
-                    literal(&mut items, '\'');
-                    continue;
+        for token in tokens(pattern).ok_or("Unterminated quote")? {
+            match token {
+                Token::Text(text) => literal(&mut items, &text),
+                Token::Sign(sign) => literal(&mut items, sign.encode_utf8(&mut [0; 4])),
+                Token::Letters(letter, count) => {
+                    check_letter(letter, count)?;
+                    items.push(Item::Field(letter, count));
                 }
-                loop {
-                    match chars.next() {
-                        Some('\'') if chars.next_if_eq(&'\'').is_some() => literal(&mut items, '\''),
-                        Some('\'') => break,
-                        Some(c) => literal(&mut items, c),
-                        None => return Err("Unterminated quote".to_owned()),
-                    }
-                }
-            } else if c.is_ascii_alphabetic() {
-                let mut count = 1;
-                while chars.next_if_eq(&c).is_some() {
-                    count += 1;
-                }
-                check_letter(c, count)?;
-                items.push(Item::Field(c, count));
-            } else {
-                literal(&mut items, c);
             }
         }
         let century_start = civil(now_ms.div_euclid(DAY_MS)).0 - 80;

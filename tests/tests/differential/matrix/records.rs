@@ -125,6 +125,7 @@ const ERRORS: &[Whole] = &[
     whole("errors.none-poison", SetId::Poison, &[(KEY, STRING), (VALUE, JSON), PLAIN, ("errors.tolerance", "none")], &[("errors.tolerance", "all")]),
     whole("errors.default-poison", SetId::Poison, &[(KEY, STRING), (VALUE, JSON), PLAIN, ("errors.tolerance", "none"), ("errors.log.enable", "true"), ("errors.log.include.messages", "true")], &[]),
     whole("errors.all-poison", SetId::Poison, &[(KEY, STRING), (VALUE, JSON), PLAIN, ("errors.tolerance", "all"), ("errors.log.enable", "true")], &[("errors.tolerance", "none")]),
+    whole("errors.no-context", SetId::Poison, &[(KEY, STRING), (VALUE, JSON), PLAIN, ("errors.tolerance", "all"), ("errors.deadletterqueue.context.headers.enable", "false")], &[("errors.deadletterqueue.context.headers.enable", OUT)]),
     whole("errors.none-good", SetId::Good, &[(KEY, STRING), (VALUE, JSON), PLAIN, ("errors.tolerance", "none")], &[]),
     whole("errors.none-envelope", SetId::Good, &[(KEY, STRING), (VALUE, JSON), ("errors.tolerance", "none")], &[]),
     whole("errors.none-transform", SetId::Good, &[(KEY, STRING), (VALUE, JSON), PLAIN, ("errors.tolerance", "none"), (T, "a"), ("transforms.a.type", EXTRACT), ("transforms.a.field", "id"), ("transforms.a.x", "y")], &[]),

@@ -2,6 +2,7 @@
 
 use super::{JSON, OUT, STRING};
 use crate::case::{Case, Options, config, proofs};
+use crate::registry::{self, AVRO, JSON_SCHEMA, PROTOBUF};
 use crate::sets::SetId;
 
 const BYTES: &str = "org.apache.kafka.connect.converters.ByteArrayConverter";
@@ -13,6 +14,8 @@ const PLAIN: (&str, &str) = ("value.converter.schemas.enable", "false");
 const T: &str = "transforms";
 const FILE: (&str, &str) = ("file", "lines");
 const NUMBERS: (&str, &str) = ("file", "numbers");
+const AMOUNTS: (&str, &str) = ("file", "amounts");
+const URL: (&str, &str) = ("value.converter.schema.registry.url", registry::URL);
 const HOIST: &str = "org.apache.kafka.connect.transforms.HoistField$Value";
 const CAST: &str = "org.apache.kafka.connect.transforms.Cast$Value";
 const CAST_KEY: &str = "org.apache.kafka.connect.transforms.Cast$Key";
@@ -29,6 +32,7 @@ pub(crate) const RECORDS: &str = "records";
 pub(crate) const FILES: &[(&str, &[&str])] = &[
     ("lines", &["plain", "", "Zoë 😀 漢字", "{\"a\":1}", "tab\there \"quoted\" \\", "42", "  blank around  "]),
     ("numbers", &["1", "-7", "0", "127", "-128", "99"]),
+    ("amounts", &["0", "1.5", "-123456789.25", "1e300", "0.1", "1700000000123"]),
 ];
 
 struct Source {
@@ -96,4 +100,34 @@ const SOURCES: &[Source] = &[
     source("source.header-json-numeric", &[NUMBERS, (KEY, STRING), (VALUE, STRING), (HEADER, JSON), ("header.converter.decimal.format", "NUMERIC"), (T, "a"), ("transforms.a.type", INSERT_HEADER), ("transforms.a.header", "h"), ("transforms.a.value.literal", "123456789012345678901234567890")], &[("header.converter.decimal.format", OUT)]),
     source("source.header-plain", &[NUMBERS, (KEY, STRING), (VALUE, STRING), (HEADER, JSON), ("header.converter.schemas.enable", "false"), (T, "a"), ("transforms.a.type", INSERT_HEADER), ("transforms.a.header", "h"), ("transforms.a.value.literal", "{\"a\":1}")], &[("header.converter.schemas.enable", OUT)]),
     source("source.header-bytes", &[NUMBERS, (KEY, STRING), (VALUE, STRING), (HEADER, BYTES), (T, "a"), ("transforms.a.type", INSERT_HEADER), ("transforms.a.header", "h"), ("transforms.a.value.literal", "x")], &[(HEADER, STRING)]),
+    source("source.avro", &[FILE, (KEY, STRING), (VALUE, AVRO), URL, (T, "a"), ("transforms.a.type", HOIST), ("transforms.a.field", "line")], &[("transforms.a.field", "other")]),
+    source("source.avro-boolean", &[NUMBERS, (KEY, STRING), (VALUE, AVRO), URL, (T, "c,a"), ("transforms.c.type", CAST), ("transforms.c.spec", "boolean"), ("transforms.a.type", HOIST), ("transforms.a.field", "n")], &[(T, "a")]),
+    source("source.avro-int8", &[NUMBERS, (KEY, STRING), (VALUE, AVRO), URL, (T, "c,a"), ("transforms.c.type", CAST), ("transforms.c.spec", "int8"), ("transforms.a.type", HOIST), ("transforms.a.field", "n")], &[(T, "a")]),
+    source("source.avro-int16", &[NUMBERS, (KEY, STRING), (VALUE, AVRO), URL, (T, "c,a"), ("transforms.c.type", CAST), ("transforms.c.spec", "int16"), ("transforms.a.type", HOIST), ("transforms.a.field", "n")], &[(T, "a")]),
+    source("source.avro-int32", &[NUMBERS, (KEY, STRING), (VALUE, AVRO), URL, (T, "c,a"), ("transforms.c.type", CAST), ("transforms.c.spec", "int32"), ("transforms.a.type", HOIST), ("transforms.a.field", "n")], &[(T, "a")]),
+    source("source.avro-int64", &[NUMBERS, (KEY, STRING), (VALUE, AVRO), URL, (T, "c,a"), ("transforms.c.type", CAST), ("transforms.c.spec", "int64"), ("transforms.a.type", HOIST), ("transforms.a.field", "n")], &[(T, "a")]),
+    source("source.avro-float32", &[NUMBERS, (KEY, STRING), (VALUE, AVRO), URL, (T, "c,a"), ("transforms.c.type", CAST), ("transforms.c.spec", "float32"), ("transforms.a.type", HOIST), ("transforms.a.field", "n")], &[(T, "a")]),
+    source("source.avro-float64", &[AMOUNTS, (KEY, STRING), (VALUE, AVRO), URL, (T, "c,a"), ("transforms.c.type", CAST), ("transforms.c.spec", "float64"), ("transforms.a.type", HOIST), ("transforms.a.field", "n")], &[(T, "a")]),
+    source("source.protobuf", &[FILE, (KEY, STRING), (VALUE, PROTOBUF), URL, (T, "a"), ("transforms.a.type", HOIST), ("transforms.a.field", "line")], &[("transforms.a.field", "other")]),
+    source("source.protobuf-boolean", &[NUMBERS, (KEY, STRING), (VALUE, PROTOBUF), URL, (T, "c,a"), ("transforms.c.type", CAST), ("transforms.c.spec", "boolean"), ("transforms.a.type", HOIST), ("transforms.a.field", "n")], &[(T, "a")]),
+    source("source.protobuf-int8", &[NUMBERS, (KEY, STRING), (VALUE, PROTOBUF), URL, (T, "c,a"), ("transforms.c.type", CAST), ("transforms.c.spec", "int8"), ("transforms.a.type", HOIST), ("transforms.a.field", "n")], &[(T, "a")]),
+    source("source.protobuf-int16", &[NUMBERS, (KEY, STRING), (VALUE, PROTOBUF), URL, (T, "c,a"), ("transforms.c.type", CAST), ("transforms.c.spec", "int16"), ("transforms.a.type", HOIST), ("transforms.a.field", "n")], &[(T, "a")]),
+    source("source.protobuf-int32", &[NUMBERS, (KEY, STRING), (VALUE, PROTOBUF), URL, (T, "c,a"), ("transforms.c.type", CAST), ("transforms.c.spec", "int32"), ("transforms.a.type", HOIST), ("transforms.a.field", "n")], &[(T, "a")]),
+    source("source.protobuf-int64", &[NUMBERS, (KEY, STRING), (VALUE, PROTOBUF), URL, (T, "c,a"), ("transforms.c.type", CAST), ("transforms.c.spec", "int64"), ("transforms.a.type", HOIST), ("transforms.a.field", "n")], &[(T, "a")]),
+    source("source.protobuf-float32", &[NUMBERS, (KEY, STRING), (VALUE, PROTOBUF), URL, (T, "c,a"), ("transforms.c.type", CAST), ("transforms.c.spec", "float32"), ("transforms.a.type", HOIST), ("transforms.a.field", "n")], &[(T, "a")]),
+    source("source.protobuf-float64", &[AMOUNTS, (KEY, STRING), (VALUE, PROTOBUF), URL, (T, "c,a"), ("transforms.c.type", CAST), ("transforms.c.spec", "float64"), ("transforms.a.type", HOIST), ("transforms.a.field", "n")], &[(T, "a")]),
+    source("source.json-schema", &[FILE, (KEY, STRING), (VALUE, JSON_SCHEMA), URL, (T, "a"), ("transforms.a.type", HOIST), ("transforms.a.field", "line")], &[("transforms.a.field", "other")]),
+    source("source.json-schema-boolean", &[NUMBERS, (KEY, STRING), (VALUE, JSON_SCHEMA), URL, (T, "c,a"), ("transforms.c.type", CAST), ("transforms.c.spec", "boolean"), ("transforms.a.type", HOIST), ("transforms.a.field", "n")], &[(T, "a")]),
+    source("source.json-schema-int8", &[NUMBERS, (KEY, STRING), (VALUE, JSON_SCHEMA), URL, (T, "c,a"), ("transforms.c.type", CAST), ("transforms.c.spec", "int8"), ("transforms.a.type", HOIST), ("transforms.a.field", "n")], &[(T, "a")]),
+    source("source.json-schema-int16", &[NUMBERS, (KEY, STRING), (VALUE, JSON_SCHEMA), URL, (T, "c,a"), ("transforms.c.type", CAST), ("transforms.c.spec", "int16"), ("transforms.a.type", HOIST), ("transforms.a.field", "n")], &[(T, "a")]),
+    source("source.json-schema-int32", &[NUMBERS, (KEY, STRING), (VALUE, JSON_SCHEMA), URL, (T, "c,a"), ("transforms.c.type", CAST), ("transforms.c.spec", "int32"), ("transforms.a.type", HOIST), ("transforms.a.field", "n")], &[(T, "a")]),
+    source("source.json-schema-int64", &[NUMBERS, (KEY, STRING), (VALUE, JSON_SCHEMA), URL, (T, "c,a"), ("transforms.c.type", CAST), ("transforms.c.spec", "int64"), ("transforms.a.type", HOIST), ("transforms.a.field", "n")], &[(T, "a")]),
+    source("source.json-schema-float32", &[NUMBERS, (KEY, STRING), (VALUE, JSON_SCHEMA), URL, (T, "c,a"), ("transforms.c.type", CAST), ("transforms.c.spec", "float32"), ("transforms.a.type", HOIST), ("transforms.a.field", "n")], &[(T, "a")]),
+    source("source.json-schema-float64", &[AMOUNTS, (KEY, STRING), (VALUE, JSON_SCHEMA), URL, (T, "c,a"), ("transforms.c.type", CAST), ("transforms.c.spec", "float64"), ("transforms.a.type", HOIST), ("transforms.a.field", "n")], &[(T, "a")]),
+    source("source.avro-insert", &[FILE, (KEY, STRING), (VALUE, AVRO), URL, (T, "a,b,d"), ("transforms.a.type", HOIST), ("transforms.a.field", "line"), ("transforms.b.type", INSERT), ("transforms.b.static.field", "s"), ("transforms.b.static.value", "x"), ("transforms.d.type", "org.apache.kafka.connect.transforms.SetSchemaMetadata$Value"), ("transforms.d.schema.name", "shop.Line"), ("transforms.d.schema.version", "3")], &[(T, "a,b"), (T, "a,d")]),
+    source("source.avro-metadata", &[FILE, (KEY, STRING), (VALUE, AVRO), URL, ("value.converter.connect.meta.data", "false"), (T, "a,d"), ("transforms.a.type", HOIST), ("transforms.a.field", "line"), ("transforms.d.type", "org.apache.kafka.connect.transforms.SetSchemaMetadata$Value"), ("transforms.d.schema.name", "shop.Line"), ("transforms.d.schema.version", "3")], &[("value.converter.connect.meta.data", OUT)]),
+    source("source.avro-time", &[NUMBERS, (KEY, STRING), (VALUE, AVRO), URL, (T, "c,t,a"), ("transforms.c.type", CAST), ("transforms.c.spec", "int64"), ("transforms.t.type", TIME), ("transforms.t.target.type", "Timestamp"), ("transforms.a.type", HOIST), ("transforms.a.field", "at")], &[("transforms.t.target.type", "Time")]),
+    source("source.avro-date", &[NUMBERS, (KEY, STRING), (VALUE, AVRO), URL, (T, "c,t,a"), ("transforms.c.type", CAST), ("transforms.c.spec", "int64"), ("transforms.t.type", TIME), ("transforms.t.target.type", "Date"), ("transforms.t.unix.precision", "seconds"), ("transforms.a.type", HOIST), ("transforms.a.field", "at")], &[("transforms.t.target.type", "Timestamp")]),
+    source("source.json-amounts", &[AMOUNTS, (KEY, STRING), (VALUE, JSON), (T, "a"), ("transforms.a.type", CAST), ("transforms.a.spec", "float64")], &[("transforms.a.spec", "float32")]),
+    source("source.text-of-float", &[AMOUNTS, (KEY, STRING), (VALUE, STRING), (T, "a"), ("transforms.a.type", CAST), ("transforms.a.spec", "float64")], &[(T, "")]),
 ];

@@ -42,7 +42,7 @@ const LIMITS: &str = r#"{"id":-9223372036854775808,"name":"","price":-0.5,"activ
 
 const HEADERS: &[(&str, Option<&[u8]>)] = &[("a", Some(b"1")), ("b", Some(b"text")), ("a", Some(b"2.5")), ("c", None)];
 
-fn envelope(schema: &str, payload: &str) -> Vec<u8> {
+pub(super) fn envelope(schema: &str, payload: &str) -> Vec<u8> {
     format!("{{\"schema\":{schema},\"payload\":{payload}}}").into_bytes()
 }
 

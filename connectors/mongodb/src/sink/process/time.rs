@@ -1,23 +1,8 @@
 //! Texts and numbers as dates, by a pattern of Java's `DateTimeFormatter`: the letters `y u M d H h K k m s S n a E V X x Z`,
 //! quotes and optional sections in brackets. Zones are offsets and `UTC`; names of regions are not known here.
 
+use millrace_sdk::java::calendar::{self, Token};
 use mongodb::bson::{Bson, DateTime, Document};
-
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 #[derive(Debug, Clone, PartialEq)]
 enum Item {
@@ -56,8 +41,9 @@ impl TimeFormat {
             let message = format!("names of months and days are only known in English, not in \"{language}\"");
             return Err(("timeseries.timefield.auto.convert.locale.language.tag", message));
         }
-        let mut letters = pattern.chars().peekable();
-        items(&mut letters, 0)
+        let tokens = calendar::tokens(pattern).ok_or_else(|| "a quote is not closed".to_owned());
+        tokens
+            .and_then(|tokens| items(&mut tokens.into_iter(), 0))
             .map(|items| Self { items })
             .map_err(|message| ("timeseries.timefield.auto.convert.date.format", message))
     }
@@ -85,46 +71,26 @@ impl TimeFormat {
     }
 }
 
-type Letters<'a> = std::iter::Peekable<std::str::Chars<'a>>;
-
-fn items(letters: &mut Letters<'_>, depth: usize) -> Result<Vec<Item>, String> {
+fn items(tokens: &mut std::vec::IntoIter<Token>, depth: usize) -> Result<Vec<Item>, String> {
     let mut found: Vec<Item> = Vec::new();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '[' if depth < 8 => found.push(Item::Optional(items(letters, depth + 1)?)),
-            '[' => return Err("sections in brackets are nested deeper than 8 levels".to_owned()),
-            ']' if depth > 0 => return Ok(found),
-            ']' => return Err("a bracket is closed that was not opened".to_owned()),
-            '\'' => {
-                let mut text = String::new();
-                loop {
-                    match (letters.next(), letters.peek()) {
-                        (Some('\''), Some('\'')) => {
-                            letters.next();
-                            text.push('\'');
-                        }
-                        (Some('\''), _) => break,
-                        (Some(other), _) => text.push(other),
-                        (None, _) => return Err("a quote is not closed".to_owned()),
-                    }
-                }
-                found.push(Item::Text(if text.is_empty() { "'".to_owned() } else { text }));
+    while let Some(token) = tokens.next() {
+        found.push(match token {
+            Token::Text(text) => Item::Text(text),
+            Token::Sign('[') if depth < 8 => Item::Optional(items(tokens, depth + 1)?),
+            Token::Sign('[') => return Err("sections in brackets are nested deeper than 8 levels".to_owned()),
+            Token::Sign(']') if depth > 0 => return Ok(found),
+            Token::Sign(']') => return Err("a bracket is closed that was not opened".to_owned()),
+            Token::Sign(sign @ ('{' | '}' | '#')) => {
+                return Err(format!("the character {sign} is reserved; write it in quotes"));
             }
-            'a'..='z' | 'A'..='Z' => {
-                let mut count = 1;
-                while letters.next_if_eq(&letter).is_some() {
-                    count += 1;
-                }
-                if !"yuMLdHhKkmsSnaEVXxZ".contains(letter) {
-                    return Err(format!(
-                        "the letter {letter} is not supported; available are y u M d H h K k m s S n a E V X x Z"
-                    ));
-                }
-                found.push(Item::Field(letter, count));
+            Token::Sign(other) => Item::Text(other.to_string()),
+            Token::Letters(letter, count) if "yuMLdHhKkmsSnaEVXxZ".contains(letter) => Item::Field(letter, count),
+            Token::Letters(letter, _) => {
+                return Err(format!(
+                    "the letter {letter} is not supported; available are y u M d H h K k m s S n a E V X x Z"
+                ));
             }
-            '{' | '}' | '#' => return Err(format!("the character {letter} is reserved; write it in quotes")),
-            other => found.push(Item::Text(other.to_string())),
-        }
+        });
     }
     if depth > 0 { Err("a bracket is not closed".to_owned()) } else { Ok(found) }
 }
@@ -178,7 +144,7 @@ fn field<'t>(letter: char, count: usize, text: &'t str, parts: &mut Parts) -> Op
     match letter {
         'y' | 'u' if count == 2 => keep(&mut parts.year, digits(text, 2, 2).map(|(year, rest)| (2000 + year, rest))),
         'y' | 'u' => keep(&mut parts.year, digits(text, count, if count == 4 { 4 } else { 9 })),
-        'M' | 'L' if count >= 3 => keep(&mut parts.month, name(&MONTHS, count > 3, text)),
+        'M' | 'L' if count >= 3 => keep(&mut parts.month, name(&calendar::MONTHS, count > 3, text)),
         'M' | 'L' => keep(&mut parts.month, bounded(1, 12)),
         'd' => keep(&mut parts.day, bounded(1, 31)),
         'H' => keep(&mut parts.hour, bounded(0, 23)),
@@ -206,7 +172,7 @@ fn field<'t>(letter: char, count: usize, text: &'t str, parts: &mut Parts) -> Op
             });
             text.get(2..)
         }
-        'E' => name(&DAYS, count > 3, text).map(|found| found.1),
+        'E' => name(&calendar::WEEKDAYS, count > 3, text).map(|found| found.1),
         _ => {
             let (offset, rest) = offset(letter, count, text)?;
             parts.offset_seconds = Some(offset);
@@ -247,7 +213,7 @@ fn offset(letter: char, count: usize, text: &str) -> Option<(i64, &str)> {
 impl Parts {
     fn millis(&self) -> Option<i64> {
         let (year, month, day) = (self.year?, self.month?, self.day?);
-        if day > days_in_month(year, month) {
+        if day > calendar::days_in_month(year, month) {
             return None;
         }
         let hour = self.hour.or_else(|| Some(self.half? + if self.afternoon? { 12 } else { 0 }));
@@ -255,26 +221,8 @@ impl Parts {
             (Some(hour), minute, second) => hour * 3600 + minute.unwrap_or(0) * 60 + second.unwrap_or(0),
             _ => 0,
         };
-        let days = days_from_civil(year, month, day);
+        let days = calendar::days(year, month, day);
         let seconds = days.checked_mul(86_400)?.checked_add(seconds)? - self.offset_seconds.unwrap_or(0);
         seconds.checked_mul(1000)?.checked_add(self.nanos / 1_000_000)
     }
-}
-
-fn days_in_month(year: i64, month: i64) -> i64 {
-    match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Days from 1970-01-01 in the proleptic Gregorian calendar; years begin in March, so that leap days come last.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }

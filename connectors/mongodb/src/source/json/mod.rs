@@ -356,7 +356,7 @@ fn double(number: f64, out: &mut Vec<u8>) {
 
 /// As `DateTimeFormatter.ISO_DATE_TIME` in UTC: a fraction only as long as it must be.
 fn instant(millis: i64, out: &mut Vec<u8>) {
-    let (year, month, day) = java::civil(millis.div_euclid(86_400_000));
+    let (year, month, day) = java::calendar::civil(millis.div_euclid(86_400_000));
     let in_day = millis.rem_euclid(86_400_000);
     let (hours, minutes, seconds) = (in_day / 3_600_000, in_day / 60_000 % 60, in_day / 1000 % 60);
     let sign = match year {
