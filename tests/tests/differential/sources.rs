@@ -17,7 +17,7 @@ use crate::matrix::sources::{self, FILES, RECORDS};
 use crate::sinks::judge;
 use crate::{chosen, registry, runs_all};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 const CLASS: &str = "org.apache.kafka.connect.file.FileStreamSourceConnector";
 
 /// What became of a source.

@@ -12,6 +12,7 @@ import io.apicurio.registry.utils.protobuf.schema.FileDescriptorUtils;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.Date;
 import java.util.List;
 import java.util.Map;
@@ -76,7 +77,8 @@ final class ProtobufFormat implements RegistryConverter.Format {
   }
 
   private static List<FieldDescriptor> plain(Descriptor message) {
-    return message.getFields().stream().filter(one -> one.getRealContainingOneof() == null).toList();
+    return message.getFields().stream().filter(one -> one.getRealContainingOneof() == null)
+        .sorted(Comparator.comparingInt(FieldDescriptor::getNumber)).toList();
   }
 
   private static SchemaBuilder schema(Descriptor message) {
