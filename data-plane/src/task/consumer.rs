@@ -250,7 +250,8 @@ mod tests {
 
     #[test]
     fn what_librdkafka_holds_stays_within_its_budget() {
-        let plain = ClientSettings::build(ClientKind::Consumer, &Flat::new(), &Flat::new()).expect("settings");
+        let tenant = Flat::from([("bootstrap.servers".to_owned(), "localhost:9092".to_owned())]);
+        let plain = ClientSettings::build(ClientKind::Consumer, &tenant, &Flat::new()).expect("settings");
         for budget in [512 * 1024, 4 << 20, 16 << 20, 1 << 30] {
             for partitions in [1, 8, 13, 16] {
                 let settings = with_memory(&plain, budget, partitions);

@@ -25,10 +25,11 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a readable folder") {
         let path = entry.expect("a folder entry").path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if ["target", ".git", "__pycache__", "node_modules"].contains(&name) {
+            continue;
+        }
         if path.is_dir() {
-            if !["target", ".git", "__pycache__", "node_modules"].contains(&name) {
-                files(&path, found);
-            }
+            files(&path, found);
         } else {
             found.push(path.strip_prefix(root()).expect("below the workspace").to_owned());
         }
