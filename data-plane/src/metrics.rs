@@ -85,7 +85,7 @@ impl Metrics {
             sink_lag_records: gauge(
                 "millrace.sink.lag.records",
                 "{record}",
-                "Records between the end of the task's partitions and what is written",
+                "Records that are in Kafka and not yet written",
             ),
             sink_lag_seconds: moment("millrace.sink.lag.time", "Age of the oldest record that waits to be written"),
             sink_superseded: count(

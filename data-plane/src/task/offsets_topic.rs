@@ -28,6 +28,9 @@ const PARTITIONS: i32 = 25;
 /// The broker's default.
 const REPLICATION: i32 = -1;
 const METADATA_LIMIT: Duration = Duration::from_secs(10);
+/// Key and value of a record of the topic; no value = a tombstone.
+type KeyValue = (Vec<u8>, Option<Vec<u8>>);
+
 /// Reading stops with an error when nothing comes for this long.
 const READ_PATIENCE: Duration = Duration::from_secs(30);
 /// How long new positions may wait for their acknowledgement.
@@ -151,7 +154,7 @@ impl OffsetsTopic {
     ///
     /// # Errors
     /// `Internal` when they cannot be written as JSON.
-    pub fn records(&self, positions: &[Position]) -> Result<Vec<(Vec<u8>, Option<Vec<u8>>)>> {
+    pub fn records(&self, positions: &[Position]) -> Result<Vec<KeyValue>> {
         let record = |position: &Position| {
             let key = match self.keys.get(&canonical(&position.partition)) {
                 Some(key) => key.clone(),

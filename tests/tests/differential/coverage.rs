@@ -9,9 +9,16 @@ use millrace_tests::server;
 use crate::case::Case;
 use crate::matrix;
 
-/// Options that no result can show.
-const WITHOUT_EFFECT: &[(&str, &str)] =
-    &[("converter.type", "set by Kafka Connect itself"), ("schemas.cache.size", "saves time and changes nothing")];
+/// Options that no result can show; of one class alone where it is named.
+const WITHOUT_EFFECT: &[(&str, &str)] = &[
+    ("converter.type", "set by Kafka Connect itself"),
+    ("schemas.cache.size", "saves time and changes nothing"),
+    ("logical.table.cache.size", "saves time and changes nothing"),
+    (
+        "io.debezium.connector.mongodb.transforms.ExtractNewDocumentState route.by.field",
+        "taken over from the relational form and not looked at: the case `debezium.document-route` shows it",
+    ),
+];
 
 /// Debezium brings more than Millrace has.
 const DEBEZIUM: &[&str] = &[
@@ -72,9 +79,10 @@ async fn every_class_and_every_option_of_kafka_connect_is_tried() {
         for option in connect.call("GET", &path, None).await.body.as_array().into_iter().flatten() {
             let name = option["name"].as_str().unwrap_or_default();
             options += 1;
-            let exempt = WITHOUT_EFFECT.iter().any(|(option, _)| *option == name);
-            if !exempt && !covered.contains(&format!("{class} {name}")) {
-                missing.push(format!("{class} {name}"));
+            let whole = format!("{class} {name}");
+            let exempt = WITHOUT_EFFECT.iter().any(|(option, _)| *option == name || *option == whole);
+            if !exempt && !covered.contains(&whole) {
+                missing.push(whole);
             }
         }
     }

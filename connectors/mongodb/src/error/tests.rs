@@ -4,6 +4,7 @@ use super::*;
 
 /// `writeErrors` as MongoDB 6.0.5 answered them, except for the entries said to be of a fail point.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn write_errors_mean_what_they_should() {
     let bad = ErrorKind::BadRecord;
     for (reply, upsert, kind) in [

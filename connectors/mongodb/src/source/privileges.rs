@@ -29,7 +29,7 @@ async fn held(client: &Client) -> Result<Option<(String, Vec<Document>)>, mongod
 }
 
 /// What a source must be allowed to do, where: database and collection, empty for all.
-fn needed<'a>(settings: &'a Settings) -> (Vec<&'static str>, &'a str, &'a str) {
+fn needed(settings: &Settings) -> (Vec<&'static str>, &str, &str) {
     let mut actions = vec!["find", "changeStream"];
     let (database, collection) = match &settings.scope {
         Scope::Deployment => ("", ""),

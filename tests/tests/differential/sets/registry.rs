@@ -230,6 +230,7 @@ fn event(name: &'static str, fields: &[Vec<u8>]) -> Sample {
     both(name, &of(EVENT, &[number(1), number(1), fields.concat()]))
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 pub(crate) fn protobuf() -> Vec<Sample> {
     let deep = |word: &str| field(2, 2, within(&field(1, 2, within(word.as_bytes()))));
     let full = [
