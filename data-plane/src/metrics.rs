@@ -85,7 +85,7 @@ impl Metrics {
             sink_lag_records: gauge(
                 "millrace.sink.lag.records",
                 "{record}",
-                "Records that are in Kafka and not yet written",
+                "Records in Kafka that are not written yet",
             ),
             sink_lag_seconds: moment("millrace.sink.lag.time", "Age of the oldest record that waits to be written"),
             sink_superseded: count(
