@@ -88,11 +88,7 @@ impl Metrics {
                 "Records in Kafka that are not written yet",
             ),
             sink_lag_seconds: moment("millrace.sink.lag.time", "Age of the oldest record that waits to be written"),
-            sink_superseded: count(
-                "millrace.sink.superseded",
-                "{record}",
-                "Writes that the store refused because it holds a newer version",
-            ),
+            sink_superseded: count("millrace.sink.superseded", "{record}", "Writes refused: there is a newer version"),
             source_records: count("millrace.source.records", "{record}", "Records that Kafka has acknowledged"),
             source_poll_duration: seconds("millrace.source.poll.duration", "Time of one poll of the source"),
             commits: count("millrace.commits", "{commit}", "Commits of offsets or source positions"),
