@@ -25,6 +25,7 @@ async fn what_cannot_be_encoded_or_is_too_large_goes_to_the_dead_letters() {
             ("limit", "500"),
             ("poison", "101"),
             ("torn", "97"),
+            ("big", "103"),
             ("errors.tolerance", "all"),
             ("errors.deadletterqueue.topic.name", &dead),
             ("errors.deadletterqueue.topic.replication.factor", "1"),
@@ -35,15 +36,13 @@ async fn what_cannot_be_encoded_or_is_too_large_goes_to_the_dead_letters() {
         ]);
         if exactly_once {
             spec.config.extend(flat(&[("exactly.once.support", "required")]));
-        } else {
-            spec.config.extend(flat(&[("big", "103")]));
         }
         let task = around.start(spec);
         around.wait_for(TaskState::Running).await;
         reaches(&names, 500).await;
         task.stop().await;
         // 0 is of all kinds, and torn comes first.
-        let lost = |n: &i64| n % 101 == 0 || n % 97 == 0 || (!exactly_once && n % 103 == 0);
+        let lost = |n: &i64| n % 101 == 0 || n % 97 == 0 || n % 103 == 0;
         let numbers = numbers(&read_all(&names.bootstrap, &names.topic).await);
         assert!(numbers.values().all(|times| *times == 1), "exactly once: {exactly_once}");
         assert_eq!(numbers.into_keys().collect::<Vec<_>>(), (0..500).filter(|n| !lost(n)).collect::<Vec<_>>());
@@ -63,9 +62,7 @@ async fn what_cannot_be_encoded_or_is_too_large_goes_to_the_dead_letters() {
         let expected = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>();
         assert_eq!(stages["TASK_POLL"], expected(&["", "194", "291", "388", "485", "97"]));
         assert_eq!(stages["VALUE_CONVERTER"], expected(&["true", "true", "true", "true"]));
-        if !exactly_once {
-            assert_eq!(stages["KAFKA_PRODUCE"], expected(&["103", "206", "309", "412"]));
-        }
+        assert_eq!(stages["KAFKA_PRODUCE"], expected(&["103", "206", "309", "412"]));
         delete_topic(&names.bootstrap, &dead).await;
         names.clean().await;
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use millrace_sdk::{Datum, Error, ErrorKind, Position, Result, SourceBatch, SourceFailure, SourceRecord};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::{Header, Headers, OwnedHeaders};
 use rdkafka::producer::future_producer::DeliveryFuture;
 use rdkafka::producer::{FutureRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode as Code;
@@ -26,6 +26,8 @@ use crate::transform::{self, Chain};
 const QUEUE_PAUSE: Duration = Duration::from_millis(10);
 /// librdkafka's default of `batch.size`.
 const BATCH_BYTES: usize = 1_000_000;
+/// What a batch has before its first record.
+const BATCH_HEADER: usize = 61;
 /// What failed, in dead letters, when no converter or transform did.
 const PRODUCER: &str = "org.apache.kafka.clients.producer.KafkaProducer";
 
@@ -66,6 +68,8 @@ pub(super) struct Output {
     /// Producers with smaller batches, by topic; none in transactions, which have one producer
     narrow: BTreeMap<String, SharedProducer>,
     transactional: bool,
+    /// Batches get smaller on their way, and nobody knows by how much
+    compresses: bool,
     letters: DeadLetters,
     topics: Topics,
     retry_timeout: Option<Duration>,
@@ -88,6 +92,19 @@ impl Encoded {
     pub(super) fn bytes(&self) -> usize {
         self.key.as_ref().map_or(0, Bytes::len) + self.value.as_ref().map_or(0, Bytes::len)
     }
+
+    /// The size of a batch with this record alone (version 2 of Kafka's format), uncompressed.
+    fn batch_bytes(&self) -> usize {
+        // A variable-length number, zigzag: seven bits of the doubled number in each byte
+        let number = |length: usize| (2 * length).max(1).ilog2() as usize / 7 + 1;
+        let sized = |bytes: Option<&[u8]>| bytes.map_or(1, |bytes| number(bytes.len()) + bytes.len());
+        let headers = self.headers.iter().flat_map(Headers::iter);
+        let headers: usize = headers.map(|header| sized(Some(header.key.as_bytes())) + sized(header.value)).sum();
+        let count = number(self.headers.as_ref().map_or(0, Headers::count));
+        // Attributes and the differences of timestamp and offset take a byte each.
+        let record = 3 + sized(self.key.as_deref()) + sized(self.value.as_deref()) + count + headers;
+        BATCH_HEADER + number(record) + record
+    }
 }
 
 impl Output {
@@ -108,6 +125,7 @@ impl Output {
             least_bytes: None,
             narrow: BTreeMap::new(),
             transactional: is_transactional,
+            compresses: client.property("compression.codec").is_some_and(|codec| codec != "none"),
             life: life.clone(),
             key: converter(Role::Key, &spec.config, &spec.tenant_settings)?,
             value: converter(Role::Value, &spec.config, &spec.tenant_settings)?,
@@ -131,12 +149,29 @@ impl Output {
         let mut lost: Vec<Lost> = failures.into_iter().map(|failure| Lost::of_connector(failure, class)).collect();
         let records = self.transform(records, &mut lost);
         self.prepare(&records).await?;
-        let encoded = self.convert(records, &mut lost);
-        self.give_up(lost).await?;
+        let mut encoded = self.convert(records, &mut lost);
         for one in encoded.chunk_by(|a, b| a.topic == b.topic).filter_map(|of_topic| of_topic.first()) {
             self.see(&one.topic).await.map_err(|error| Failure::new(Stage::Produce, error))?;
         }
+        if let Some(large) = encoded.iter().find(|one| !self.fits(one)) {
+            // Perhaps no longer too large: whoever was told so may have changed the topic meanwhile.
+            let topic = large.topic.clone();
+            self.topics.forget(&topic);
+            self.see(&topic).await.map_err(|error| Failure::new(Stage::Produce, error))?;
+            let (fitting, large): (Vec<_>, Vec<_>) = encoded.into_iter().partition(|one| self.fits(one));
+            encoded = fitting;
+            lost.extend(large.into_iter().map(|one| {
+                let error = too_large(&one.topic);
+                unsent(one, error)
+            }));
+        }
+        self.give_up(lost).await?;
         Ok(encoded)
+    }
+
+    /// Whether the broker takes the record, as far as its size goes. One that it refuses costs the whole transaction.
+    fn fits(&self, one: &Encoded) -> bool {
+        self.compresses || self.topics.limit(&one.topic).is_none_or(|limit| one.batch_bytes() <= limit)
     }
 
     async fn see(&mut self, topic: &str) -> Result<()> {
@@ -343,15 +378,18 @@ fn values(records: &[SourceRecord]) -> Vec<&Datum> {
     records.iter().map(|record| &record.value).collect()
 }
 
+fn too_large(topic: &str) -> Error {
+    Error::bad_record(format!(
+        "the record is larger than the topic {topic} or the producer takes: raise max.message.bytes of the topic and \
+         producer.override.max.request.size"
+    ))
+}
+
 fn refused(producer: &SharedProducer, topic: &str, error: KafkaError) -> Error {
     // Once a producer has a fatal error every call says only that.
     let code = producer.client().fatal_error().map(|(code, _)| code).or_else(|| error.rdkafka_error_code());
     match code {
-        Some(Code::MessageSizeTooLarge) => Error::bad_record(format!(
-            "the record is larger than the topic {topic} or the producer takes: raise max.message.bytes of the topic and \
-             producer.override.max.request.size"
-        ))
-        .because(error),
+        Some(Code::MessageSizeTooLarge) => too_large(topic).because(error),
         Some(Code::InvalidRecord | Code::InvalidMessage | Code::UnknownPartition) => {
             Error::bad_record(format!("the topic {topic} does not take the record")).because(error)
         }

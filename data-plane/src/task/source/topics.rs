@@ -50,6 +50,16 @@ impl Topics {
         Ok(limit)
     }
 
+    /// What was answered for the topic, without asking.
+    pub(super) fn limit(&self, topic: &str) -> Option<usize> {
+        self.known.get(topic).copied().flatten()
+    }
+
+    /// The topic is looked at again when it is seen next: somebody may have changed it.
+    pub(super) fn forget(&mut self, topic: &str) {
+        self.known.remove(topic);
+    }
+
     async fn create(&self, topic: &str) -> Result<()> {
         if !self.enabled {
             return self.wait(topic).await;
