@@ -6,6 +6,8 @@ KAFKA_FOLDER=$MILLRACE_CACHE/kafka-4.3.1
 kafka_install() { maven_jars kafka "$KAFKA_FOLDER"; }
 kafka_ports() { port kafka; port kafka-controller; }
 
+# Records of the tests bear timestamps of years ago: the usual seven days of retention would delete them, every five
+# minutes, before they are read.
 kafka_properties() {
   cat << PROPERTIES
 process.roles=broker,controller
@@ -30,6 +32,7 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=true
 log.segment.bytes=268435456
+log.retention.ms=-1
 PROPERTIES
 }
 
