@@ -307,6 +307,7 @@ impl Tail {
         let consumer: BaseConsumer = client()
             .set("group.id", crate::unique("tail"))
             .set("enable.auto.commit", "false")
+            .set("auto.offset.reset", "earliest")
             .create()
             .expect("a consumer");
         let mut list = TopicPartitionList::new();

@@ -1,18 +1,20 @@
 //! Writing BSON: from JSON bytes by a streaming visitor, from Connect's values by a walk, into one buffer, without a tree
-//! between. Does not read BSON except to take the `_id` out of a document that came as BSON.
+//! between. What little is read of it, such as the `_id` of a document that came as BSON, is in `read`.
 //!
 //! Integers follow the peer: decoded JSON holds 64-bit integers and doubles; JSON in a text (String converter) is MongoDB's
 //! relaxed extended JSON, whose integers are 32-bit where they fit and whose `$oid`, `$date`, `$number…` are types.
 
 use std::ops::Range;
 
-use memchr::memmem;
 use millrace_sdk::{Datum, Decimal, Error, Result, Schema, Type, Value};
 use mongodb::bson::raw::{RawBsonRef, RawDocument};
-use mongodb::bson::{Bson, Document};
 
 mod extended;
 mod json;
+mod read;
+
+use read::raw_document;
+pub(crate) use read::{decoded, encoded, extended_value, field, tree};
 
 /// The largest document that a server takes.
 pub(crate) const MAX_DOCUMENT_BYTES: usize = 16 * 1024 * 1024;
@@ -341,148 +343,6 @@ fn not_a_document(value: &Value) -> Error {
 
 fn not_bson(error: &mongodb::bson::error::Error) -> Error {
     Error::bad_record(format!("the bytes are not a BSON document ({error}); use a JSON or Avro converter"))
-}
-
-fn raw_document(bytes: &[u8]) -> Result<&RawDocument> {
-    let document = RawDocument::from_bytes(bytes).map_err(|error| not_bson(&error))?;
-    for element in document.iter() {
-        element.map_err(|error| not_bson(&error))?;
-    }
-    Ok(document)
-}
-
-/// The element `name` of a document, encoded under the name `as_name`; `None` when there is none.
-///
-/// # Errors
-/// `BadRecord` when it is not a document.
-pub(crate) fn field(datum: &Datum, name: &str, as_name: &str) -> Result<Option<Vec<u8>>> {
-    let (value, schema) = match datum {
-        Datum::Null | Datum::Decoded { value: Value::Null, .. } => return Ok(None),
-        Datum::Encoded(bytes) => return raw_field(bytes, name, as_name),
-        Datum::Decoded { value: Value::Bytes(bytes), .. } => return raw_field(bytes, name, as_name),
-        Datum::Decoded { value, schema } => (value, schema.as_deref()),
-    };
-    let mut writer = Writer::with_capacity(64);
-    let at = writer.known(as_name);
-    let found = match value {
-        Value::Str(text) => json::member(&mut writer, at, text.as_bytes(), name, Dialect::Extended)?,
-        Value::Json(bytes) if !may_hold(bytes, name) => false,
-        Value::Json(bytes) => match value.open()? {
-            Value::Str(text) => json::member(&mut writer, at, text.as_bytes(), name, Dialect::Extended)?,
-            _ => json::member(&mut writer, at, bytes, name, Dialect::Connect)?,
-        },
-        Value::Map(fields) => match fields.iter().find(|(field, _)| field == name) {
-            Some((_, value)) => {
-                let field = schema.and_then(|schema| schema.fields.iter().find(|field| field.name == name));
-                writer.value(at, value, field.map(|field| &*field.schema))?;
-                true
-            }
-            None => false,
-        },
-        other => return Err(not_a_document(other)),
-    };
-    Ok(found.then(|| writer.into_bytes()))
-}
-
-/// Whether a JSON text can have a member `name` anywhere: spares a parse of most records.
-fn may_hold(json: &[u8], name: &str) -> bool {
-    // A text in a text is looked into.
-    if json.first() != Some(&b'{') {
-        return true;
-    }
-    let quoted = |at: usize| at > 0 && json[at - 1] == b'"' && json.get(at + name.len()) == Some(&b'"');
-    if memmem::find_iter(json, name.as_bytes()).any(quoted) {
-        return true;
-    }
-    // An escaped spelling of the name would hide it.
-    memchr::memchr(b'\\', json).is_some_and(|from| memmem::find(&json[from..], b"\\u").is_some())
-}
-
-fn raw_field(bytes: &[u8], name: &str, as_name: &str) -> Result<Option<Vec<u8>>> {
-    let document = raw_document(bytes)?;
-    let mut at = 4;
-    for element in document.iter_elements() {
-        let element = element.map_err(|error| not_bson(&error))?;
-        let payload = at + 1 + element.key().as_str().len() + 1;
-        let end = payload + element.size();
-        if element.key().as_str() == name {
-            let mut writer = Writer::default();
-            let start = writer.known(as_name);
-            writer.set(start, bytes[at], bytes.get(payload..end).unwrap_or_default());
-            return Ok(Some(writer.into_bytes()));
-        }
-        at = end;
-    }
-    Ok(None)
-}
-
-/// The server nests no deeper either.
-const MAX_DEPTH: usize = 180;
-
-/// A key or value as a tree.
-///
-/// # Errors
-/// `BadRecord` when it is not a document, or nested too deeply.
-pub(crate) fn tree(datum: &Datum) -> Result<Document> {
-    let mut writer = Writer::default();
-    writer.document(datum, None)?;
-    let bytes = writer.into_bytes();
-    let raw = RawDocument::from_bytes(&bytes).map_err(|error| not_bson(&error))?;
-    check_depth(raw, MAX_DEPTH)?;
-    Document::try_from(raw).map_err(|error| not_bson(&error))
-}
-
-fn check_depth(document: &RawDocument, left: usize) -> Result<()> {
-    document.iter().try_for_each(|element| check_value(element.map_err(|error| not_bson(&error))?.1, left))
-}
-
-fn check_value(value: RawBsonRef<'_>, left: usize) -> Result<()> {
-    match value {
-        RawBsonRef::Document(_) | RawBsonRef::Array(_) if left == 0 => {
-            Err(Error::bad_record(format!("the document is nested deeper than {MAX_DEPTH} levels")))
-        }
-        RawBsonRef::Document(inner) => check_depth(inner, left - 1),
-        RawBsonRef::Array(items) => {
-            items.into_iter().try_for_each(|item| check_value(item.map_err(|error| not_bson(&error))?, left - 1))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// A value as an encoded element.
-pub(crate) fn encoded(name: &str, value: &Bson) -> Vec<u8> {
-    // What comes from BSON goes back into it.
-    let mut document = Document::new();
-    document.insert(name, value);
-    let bytes = mongodb::bson::serialize_to_vec(&document).unwrap_or_default();
-    bytes.get(4..bytes.len().saturating_sub(1)).unwrap_or_default().to_vec()
-}
-
-/// The value of an encoded element.
-pub(crate) fn decoded(element: &[u8]) -> Option<Bson> {
-    let mut writer = Writer::default();
-    let open = writer.begin();
-    writer.raw(element);
-    writer.end(open);
-    let bytes = writer.into_bytes();
-    let document = Document::try_from(RawDocument::from_bytes(&bytes).ok()?).ok()?;
-    document.into_iter().next().map(|(_, value)| value)
-}
-
-/// A value of extended JSON.
-///
-/// # Errors
-/// `BadRecord` when it is none.
-pub(crate) fn extended_value(text: &str) -> Result<Bson> {
-    let mut writer = Writer::default();
-    let open = writer.begin();
-    let at = writer.known("v");
-    json::element(&mut writer, at, text.as_bytes(), Dialect::Extended)?;
-    writer.end(open);
-    let bytes = writer.into_bytes();
-    let raw = RawDocument::from_bytes(&bytes).map_err(|error| not_bson(&error))?;
-    let mut document = Document::try_from(raw).map_err(|error| not_bson(&error))?;
-    Ok(document.remove("v").unwrap_or(Bson::Null))
 }
 
 fn decimal128(decimal: &Decimal) -> Result<[u8; 16]> {

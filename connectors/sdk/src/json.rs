@@ -4,6 +4,8 @@
 mod names;
 mod scan;
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde::de::IgnoredAny;
@@ -104,6 +106,8 @@ fn level(buffer: &Bytes, of_member: impl Fn(&Bytes, Token) -> Result<Value>) -> 
 
 /// Room for what transforms add.
 const ROOM: usize = 4;
+/// So many names are compared one by one; more are looked up, so that no record costs more than its length.
+const FEW_NAMES: usize = 64;
 
 /// The fields of a map whose brace is taken.
 fn map_level(
@@ -116,6 +120,7 @@ fn map_level(
     let mut fields: Vec<(ByteString, Value)> = Vec::new();
     // Whether some name is not among those that are told apart by their place
     let (mut index, mut unknown) = (0, false);
+    let mut places: HashMap<ByteString, usize> = HashMap::new();
     while scanner.more(index, b'}').map_err(wrong)? {
         index += 1;
         let text = scanner.name().map_err(wrong)?;
@@ -135,8 +140,17 @@ fn map_level(
             fields.reserve_exact(names.usual_fields() + ROOM);
         }
         // The last of repeated names wins, in the place of the first, as in Java's LinkedHashMap.
-        match fields.iter_mut().filter(|_| again).find(|(known, _)| *known == name) {
-            Some((_, old)) => *old = value,
+        let earlier = if !again {
+            None
+        } else if fields.len() <= FEW_NAMES {
+            fields.iter().position(|(known, _)| *known == name)
+        } else {
+            let new = fields.iter().enumerate().skip(places.len());
+            places.extend(new.map(|(place, (known, _))| (known.clone(), place)));
+            places.get(&name).copied()
+        };
+        match earlier {
+            Some(place) => fields[place].1 = value,
             None => fields.push((name, value)),
         }
     }

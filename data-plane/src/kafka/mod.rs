@@ -1,4 +1,5 @@
-//! Kafka clients: settings (`client`, `table`), partitions read many records at a time ([`BatchQueue`]), producers that are shared (`producers`), topics that are created (`topics`).
+//! Kafka clients: settings (`client`, `table`), partitions read many records at a time ([`BatchQueue`]), producers that are
+//! shared (`producers`), topics that are created (`topics`).
 
 pub mod client;
 mod jaas;

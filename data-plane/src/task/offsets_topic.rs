@@ -28,13 +28,13 @@ const PARTITIONS: i32 = 25;
 /// The broker's default.
 const REPLICATION: i32 = -1;
 const METADATA_LIMIT: Duration = Duration::from_secs(10);
-/// Key and value of a record of the topic; no value = a tombstone.
-type KeyValue = (Vec<u8>, Option<Vec<u8>>);
-
 /// Reading stops with an error when nothing comes for this long.
 const READ_PATIENCE: Duration = Duration::from_secs(30);
 /// How long new positions may wait for their acknowledgement.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Key and value of a record of the topic; no value = a tombstone.
+type KeyValue = (Vec<u8>, Option<Vec<u8>>);
 
 /// The owner of the keys that say which set of tasks may write, see [`SetRecord`]. No connector of a user has this name.
 const SETS: &str = "millrace.tasks";

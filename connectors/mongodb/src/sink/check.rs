@@ -153,7 +153,8 @@ fn remarks(settings: &Settings, context: &TaskContext) -> Vec<Problem> {
     if versions && all().any(|one| one.tombstone.is_some() || one.model == WriteModel::Delete) {
         warnings.push(Problem::new(
             "millrace.versions",
-            "a deletion leaves no version behind in MongoDB: an older write that arrives after it (of a replay that begins earlier,              or of a process that slept) makes the document again, until the replay reaches the deletion",
+            "a deletion leaves no version behind in MongoDB: an older write that arrives after it (of a replay that begins \
+             earlier, or of a process that slept) makes the document again, until the replay reaches the deletion",
         ));
     }
     warnings

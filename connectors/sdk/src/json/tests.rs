@@ -178,6 +178,14 @@ fn more_names_than_are_kept_are_no_trouble() {
     }
 }
 
+#[test]
+fn many_names_that_are_not_kept_are_told_apart() {
+    let name = |number: usize| format!("{number}{}", "n".repeat(70));
+    let members: Vec<String> = (0..3 * 1000).map(|number| format!("\"{}\":{number}", name(number % 1000))).collect();
+    let expected = (0..1000_usize).map(|number| (name(number).into(), Value::Int(2000 + number as i64))).collect();
+    assert_eq!(parse_level(&bytes(&format!("{{{}}}", members.join(",")))).unwrap(), Value::Map(expected));
+}
+
 proptest! {
     #[test]
     fn text_is_written_as_serde_json_writes_it(text in "[\\x00-\\x20\"\\\\a-cé€]{0,40}") {

@@ -81,23 +81,11 @@ fn date(millis: i64, out: &mut String) {
     let _ = if millis < DAY_MS {
         Ok(())
     } else {
-        let (year, month, day) = civil(days);
+        let (year, month, day) = java::calendar::civil(days);
         write!(out, "{year:04}-{month:02}-{day:02}{}", if in_day == 0 { "" } else { "T" })
     };
     if millis < DAY_MS || in_day != 0 {
         let (seconds, millis) = (in_day / 1000, in_day % 1000);
         let _ = write!(out, "{:02}:{:02}:{:02}.{millis:03}Z", seconds / 3600, seconds / 60 % 60, seconds % 60);
     }
-}
-
-/// Year, month and day of days since 1970-01-01.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month, day_of_year - (153 * shifted_month + 2) / 5 + 1)
 }

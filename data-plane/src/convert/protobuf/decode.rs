@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
+use millrace_sdk::java::calendar;
 use millrace_sdk::{ByteString, Datum, Decimal, Error, Result, Schema, Type, Value};
 use prost_reflect::{
     DynamicMessage, FieldDescriptor, FileDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage as _,
@@ -281,11 +282,5 @@ fn days(year: i64, month: i64, day: i64) -> Result<i32> {
     if !(1..=12).contains(&month) || !(1..=31).contains(&day) || !(1..=9999).contains(&year) {
         return Err(bad(format!("the Date {year}-{month}-{day} is no date")));
     }
-    // Years begin in March, so that leap days come last.
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    Ok(i32::try_from(era * 146_097 + day_of_era - 719_468).unwrap_or(0))
+    Ok(i32::try_from(calendar::days(year, month, day)).unwrap_or(0))
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use millrace_sdk::java::calendar;
 use millrace_sdk::{ByteString, Decimal, Error, Result, Schema, Type, Value};
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, FieldDescriptor, FileDescriptor, Kind, MapKey, MessageDescriptor, Value as Proto};
@@ -230,8 +231,9 @@ fn logical_message(descriptor: &MessageDescriptor, name: &str, value: &Value) ->
     let fields: Vec<(&str, Proto)> = match (name, value) {
         (DECIMAL, Value::Decimal(decimal)) => decimal_fields(decimal)?,
         (DATE, Value::Date(days)) => {
-            let (year, month, day) = civil(i64::from(*days));
-            vec![("year", Proto::I32(year)), ("month", Proto::I32(month)), ("day", Proto::I32(day))]
+            let (year, month, day) = calendar::civil(i64::from(*days));
+            let small = |number: i64| Proto::I32(i32::try_from(number).unwrap_or(0));
+            vec![("year", small(year)), ("month", small(month)), ("day", small(day))]
         }
         (TIME, Value::Time(millis)) => vec![
             ("hours", Proto::I32(millis / 3_600_000)),
@@ -259,19 +261,4 @@ fn decimal_fields(decimal: &Decimal) -> Result<Vec<(&'static str, Proto)>> {
         ("precision", Proto::U32(precision)),
         ("scale", Proto::I32(decimal.scale)),
     ])
-}
-
-/// Year, month and day from days since 1970-01-01, in the proleptic Gregorian calendar.
-fn civil(days: i64) -> (i32, i32, i32) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = (month + 2) % 12 + 1;
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let small = |number: i64| i32::try_from(number).unwrap_or(0);
-    (small(year), small(month), small(day))
 }
