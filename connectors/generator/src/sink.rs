@@ -50,6 +50,10 @@ impl SinkTask for NullSink {
         OrderKeys::Total
     }
 
+    fn is_local(&self) -> bool {
+        true
+    }
+
     async fn write(&self, batch: &Batch) -> Result<WriteReport> {
         self.records.fetch_add(batch.records.len() as u64, Ordering::Relaxed);
         Ok(WriteReport::all_durable())

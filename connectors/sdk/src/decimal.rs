@@ -1,7 +1,5 @@
 //! Decimals of any precision: between Connect's unscaled bytes and digits.
 
-use bytes::Bytes;
-
 use crate::{Decimal, Error, Result};
 
 /// Beyond this an unscaled value is not turned into digits: that takes time with the square of its length.
@@ -78,7 +76,7 @@ impl Decimal {
         let fill = if bytes[0] & 0x80 == 0 { 0 } else { 0xff };
         let redundant = |pair: &[u8]| pair[0] == fill && (pair[1] ^ fill) & 0x80 == 0;
         let start = bytes.windows(2).take_while(|pair| redundant(pair)).count();
-        Ok(Self { unscaled: Bytes::copy_from_slice(&bytes[start..]), scale })
+        Ok(Self { unscaled: Box::from(&bytes[start..]), scale })
     }
 
     /// A number such as `-12.50e3`, with the scale it is written with: the digits after the point less the exponent.
@@ -171,7 +169,7 @@ mod tests {
         }
         let long = format!("-{}", "1234567890".repeat(90));
         assert_eq!(Decimal::parse(&long).unwrap().text().unwrap(), long);
-        assert_eq!(Decimal { unscaled: Bytes::new(), scale: 0 }.text().unwrap(), "0");
+        assert_eq!(Decimal { unscaled: Box::default(), scale: 0 }.text().unwrap(), "0");
     }
 
     #[test]
@@ -179,6 +177,6 @@ mod tests {
         for text in ["", "-", "1.2.3", "x", "1e", "1e99999999999", &"1".repeat(1001)] {
             assert!(Decimal::parse(text).is_err(), "{text}");
         }
-        assert!(Decimal { unscaled: Bytes::from(vec![1; 5000]), scale: 0 }.digits().is_err());
+        assert!(Decimal { unscaled: vec![1; 5000].into(), scale: 0 }.digits().is_err());
     }
 }

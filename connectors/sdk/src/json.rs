@@ -105,7 +105,7 @@ fn level(buffer: &Bytes, of_member: impl Fn(&Bytes, Token) -> Result<Value>) -> 
 }
 
 /// Room for what transforms add.
-const ROOM: usize = 4;
+const ROOM: usize = 3;
 /// So many names are compared one by one; more are looked up, so that no record costs more than its length.
 const FEW_NAMES: usize = 64;
 

@@ -141,7 +141,6 @@ fn detach_value(value: &mut Value) {
     match value {
         Value::Str(text) => *text = ByteString::from(text.to_string()),
         Value::Bytes(bytes) | Value::Json(bytes) => detach_bytes(bytes),
-        Value::Decimal(decimal) => detach_bytes(&mut decimal.unscaled),
         Value::List(items) => items.iter_mut().for_each(detach_value),
         Value::Map(fields) => {
             for (key, value) in fields {

@@ -91,6 +91,12 @@ pub trait SinkTask: Send + Sync {
     /// (revocation), so it must leave nothing half done that a repetition does not mend.
     async fn write(&self, batch: &Batch) -> Result<WriteReport>;
 
+    /// Whether a write ends at once, without waiting for anybody. Such a task gets small batches, written where they were
+    /// decoded: they never leave the processor's cache, and what one thread has allocated no other one frees.
+    fn is_local(&self) -> bool {
+        false
+    }
+
     /// Called once, after the last write has ended.
     async fn close(&self) -> Result<()> {
         Ok(())

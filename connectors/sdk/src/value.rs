@@ -8,8 +8,8 @@ use crate::{Error, Result, json};
 /// An arbitrary-precision decimal as Connect carries it: `unscaled × 10^-scale`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decimal {
-    /// Two's complement, big-endian
-    pub unscaled: Bytes,
+    /// Two's complement, big-endian; no slice, which would make every [`Value`] larger than its texts need
+    pub unscaled: Box<[u8]>,
     /// Digits after the point
     pub scale: i32,
 }

@@ -329,7 +329,7 @@ fn logical(schema: &Schema, raw: &Bytes) -> Result<Value> {
             if unscaled.is_empty() {
                 return Err(bad("Invalid bytes for Decimal field: there are none".to_owned()));
             }
-            Value::Decimal(Decimal { unscaled, scale: scale(schema)? })
+            Value::Decimal(Decimal { unscaled: unscaled.as_ref().into(), scale: scale(schema)? })
         }
         // A number keeps the scale that it is written with.
         DECIMAL if matches!(raw.first(), Some(b'-' | b'0'..=b'9')) => Value::Decimal(Decimal::parse(ascii(raw)?)?),

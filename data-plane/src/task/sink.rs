@@ -66,7 +66,8 @@ async fn open(life: &Life) -> Result<Running> {
     let dead_letters = DeadLetters::open(spec, &settings.common, &life.environment.producers, &life.metrics).await?;
     let dead_letters = Arc::new(dead_letters);
     let task = plugin.open(&flat, context).await?;
-    let limits = limits(&settings);
+    let is_local = task.is_local();
+    let limits = limits(&settings, is_local);
     let paused = *life.paused.borrow();
     let name = spec.id.to_string();
     let fetcher = Fetcher::start(name, consumer_settings, subscription(&settings)?, limits, paused)?;
@@ -91,6 +92,7 @@ async fn open(life: &Life) -> Result<Running> {
         partitions: Partitions::default(),
         lanes: Lanes::new(lanes),
         lane_count: lanes,
+        is_local,
         waiting: std::collections::HashMap::new(),
         jobs: JoinSet::new(),
         revocations: Vec::new(),
@@ -119,10 +121,14 @@ fn context(life: &Life, settings: &SinkSettings) -> TaskContext {
     }
 }
 
-fn limits(settings: &SinkSettings) -> Limits {
+/// Records of a batch for a sink that waits for nobody: opened maps of so many stay in a processor's cache.
+const LOCAL_RECORDS: usize = 256;
+
+fn limits(settings: &SinkSettings, is_local: bool) -> Limits {
     let buffer = usize::try_from(settings.buffer_memory / 2).unwrap_or(usize::MAX);
+    let records = usize::try_from(settings.batch_max_records).unwrap_or(1);
     Limits {
-        batch_records: usize::try_from(settings.batch_max_records).unwrap_or(1),
+        batch_records: if is_local { records.min(LOCAL_RECORDS) } else { records },
         batch_bytes: (buffer / 4).max(64 * 1024),
         budget: buffer,
     }

@@ -63,7 +63,7 @@ fn values_fit_their_columns() {
             CqlValue::Decimal(CqlDecimal::from_signed_be_bytes_and_exponent(vec![0x83], 1)),
         ),
         (
-            Value::Decimal(Decimal { unscaled: Bytes::from_static(&[0x04, 0xe2]), scale: 2 }),
+            Value::Decimal(Decimal { unscaled: Box::new([0x04, 0xe2]), scale: 2 }),
             N::Decimal,
             CqlValue::Decimal(CqlDecimal::from_signed_be_bytes_and_exponent(vec![0x04, 0xe2], 2)),
         ),
@@ -200,7 +200,7 @@ fn decimals_of_any_size() {
         assert_eq!(number::parse(wrong), None, "{wrong}");
     }
     let shown = |unscaled: &'static [u8], scale| {
-        number::decimal_text(&Decimal { unscaled: Bytes::from_static(unscaled), scale }).unwrap()
+        number::decimal_text(&Decimal { unscaled: Box::from(unscaled), scale }).unwrap()
     };
     assert_eq!(shown(&[0x04, 0xd2], 2), "12.34");
     assert_eq!(shown(&[0xff], 3), "-0.001");
@@ -214,7 +214,7 @@ fn decimals_of_any_size() {
 /// Both parts of a decimal come from outside: nothing may take long, or much room, for a large one.
 #[test]
 fn huge_exponents_cost_nothing() {
-    let decimal = |unscaled: &[u8], scale| Decimal { unscaled: Bytes::copy_from_slice(unscaled), scale };
+    let decimal = |unscaled: &[u8], scale| Decimal { unscaled: Box::from(unscaled), scale };
     assert_eq!(number::decimal_text(&decimal(&[1], i32::MIN)).unwrap(), "1E+2147483648");
     assert_eq!(number::decimal_text(&decimal(&[0xff], i32::MAX)).unwrap(), "-1E-2147483647");
     assert_eq!(number::decimal_text(&decimal(&[0x7f; 5000], 0)), None);

@@ -46,7 +46,7 @@ fn only_objects_are_documents() {
 
 #[test]
 fn decimals_are_numbers_unless_the_schema_is_ignored() {
-    let decimal = |bytes: &'static [u8], scale| Value::Decimal(Decimal { unscaled: Bytes::from_static(bytes), scale });
+    let decimal = |bytes: &'static [u8], scale| Value::Decimal(Decimal { unscaled: Box::from(bytes), scale });
     let value = Value::Map(vec![
         ("p".into(), decimal(&[0x04, 0xD2], 2)),
         ("l".into(), Value::List(vec![decimal(&[0xFF], 0), Value::Null])),

@@ -144,7 +144,7 @@ fn schemas_decide_widths_and_logical_types() {
     let mut list = Schema::of(Type::Array);
     list.element = Some(Arc::new(Schema::of(Type::Int16)));
     schema.fields[2].schema = Arc::new(list);
-    let decimal = |bytes: &'static [u8], scale| Value::Decimal(Decimal { unscaled: Bytes::from_static(bytes), scale });
+    let decimal = |bytes: &'static [u8], scale| Value::Decimal(Decimal { unscaled: Box::from(bytes), scale });
     let value = Value::Map(vec![
         ("list".into(), Value::List(vec![Value::Int(3)])),
         ("small".into(), Value::Int(1)),

@@ -17,7 +17,7 @@ fn json(text: &'static str) -> Datum {
 #[test]
 fn values_print_as_in_java() {
     let decimal = |unscaled: &'static [u8], scale| {
-        Datum::schemaless(Value::Decimal(Decimal { unscaled: Bytes::from_static(unscaled), scale }))
+        Datum::schemaless(Value::Decimal(Decimal { unscaled: Box::from(unscaled), scale }))
     };
     let cases: Vec<(Datum, &str)> = vec![
         (Datum::Null, "null"),

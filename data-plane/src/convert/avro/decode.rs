@@ -96,7 +96,7 @@ impl Read for Reader {
         let mut input = Input { steps: &self.steps, payload, at: 0, depth: 0 };
         let value = if self.raw {
             match &self.steps[self.root] {
-                Step::Decimal { scale } => Value::Decimal(Decimal { unscaled: payload.clone(), scale: *scale }),
+                Step::Decimal { scale } => Value::Decimal(Decimal { unscaled: payload.as_ref().into(), scale: *scale }),
                 _ => Value::Bytes(payload.clone()),
             }
         } else {
@@ -333,11 +333,11 @@ impl Input<'_> {
             Step::Timestamp => Value::Timestamp(self.long()?),
             Step::Decimal { scale } => {
                 let length = self.length()?;
-                Value::Decimal(Decimal { unscaled: self.slice(length)?, scale: *scale })
+                Value::Decimal(Decimal { unscaled: self.slice(length)?.as_ref().into(), scale: *scale })
             }
             Step::Fixed(size) => Value::Bytes(self.slice(*size)?),
             Step::FixedDecimal { size, scale } => {
-                Value::Decimal(Decimal { unscaled: shortest(self.slice(*size)?), scale: *scale })
+                Value::Decimal(Decimal { unscaled: shortest(&self.slice(*size)?).into(), scale: *scale })
             }
             Step::Enum(symbols) => {
                 let index = self.long()?;
@@ -439,8 +439,8 @@ fn anything(fields: Vec<(ByteString, Value)>) -> Value {
 }
 
 /// Without the sign bytes that a fixed is filled with, as Java's `BigInteger` has it.
-fn shortest(unscaled: Bytes) -> Bytes {
+fn shortest(unscaled: &[u8]) -> &[u8] {
     let fill = |pair: &[u8]| (pair[0] == 0 && pair[1] < 0x80) || (pair[0] == 0xff && pair[1] >= 0x80);
     let spare = unscaled.windows(2).take_while(|pair| fill(pair)).count();
-    unscaled.slice(spare..)
+    &unscaled[spare..]
 }

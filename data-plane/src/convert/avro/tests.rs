@@ -80,7 +80,7 @@ fn a_record_becomes_typed_values() {
     assert_eq!((schema.kind, schema.name.as_deref(), schema.fields.len()), (Type::Struct, Some("shop.Order"), 15));
     let expected = [
         ("id", Value::Int(42)),
-        ("price", Value::Decimal(Decimal { unscaled: Bytes::from_static(&[0, 0xde]), scale: 2 })),
+        ("price", Value::Decimal(Decimal { unscaled: Box::new([0, 0xde]), scale: 2 })),
         ("day", Value::Date(1)),
         ("time", Value::Time(1)),
         ("at", Value::Timestamp(1)),

@@ -69,7 +69,7 @@ fn an_object_becomes_typed_values() {
         ("id", Value::Int(42)),
         ("small", Value::Int(-1)),
         ("at", Value::Timestamp(5)),
-        ("price", Value::Decimal(Decimal { unscaled: Bytes::from_static(&[0, 0xde]), scale: 2 })),
+        ("price", Value::Decimal(Decimal { unscaled: Box::new([0, 0xde]), scale: 2 })),
         ("note", Value::Null),
         ("any", any),
         ("state", text("OPEN")),
@@ -181,7 +181,7 @@ fn structs_are_written_and_read_back() {
     ];
     let value = map(&[
         ("small", Value::Int(-3)),
-        ("price", Value::Decimal(Decimal { unscaled: Bytes::from_static(&[0, 0xde]), scale: 2 })),
+        ("price", Value::Decimal(Decimal { unscaled: Box::new([0, 0xde]), scale: 2 })),
         ("note", Value::Null),
         ("sizes", map(&[("k", Value::Int(4))])),
         ("names", Value::List(vec![Value::List(vec![Value::Int(3), text("z")])])),

@@ -71,7 +71,7 @@ fn decimal_out(decimal: &Decimal, schema: Option<&Schema>, options: Options, out
             )));
         }
     }
-    json::write(&Value::Bytes(decimal.unscaled.clone()), out)
+    json::write(&Value::Decimal(decimal.clone()), out)
 }
 
 fn float_out(float: f64, schema: Option<&Schema>, out: &mut Vec<u8>) -> Result<()> {

@@ -255,7 +255,7 @@ fn logical(message: &DynamicMessage, name: &str) -> Result<Value> {
         DECIMAL => {
             let unscaled = message.get_field_by_name("value").and_then(|value| value.as_bytes().cloned());
             let scale = i32::try_from(field("scale")).unwrap_or(0);
-            Value::Decimal(Decimal { unscaled: unscaled.unwrap_or_default(), scale })
+            Value::Decimal(Decimal { unscaled: unscaled.unwrap_or_default().as_ref().into(), scale })
         }
         DATE => Value::Date(days(field("year"), field("month"), field("day"))?),
         TIME => {

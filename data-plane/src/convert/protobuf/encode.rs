@@ -255,7 +255,7 @@ fn logical_message(descriptor: &MessageDescriptor, name: &str, value: &Value) ->
 
 fn decimal_fields(decimal: &Decimal) -> Result<Vec<(&'static str, Proto)>> {
     let precision = u32::try_from(decimal.digits()?.len()).unwrap_or(0);
-    let unscaled: Bytes = decimal.unscaled.clone();
+    let unscaled = Bytes::copy_from_slice(&decimal.unscaled);
     Ok(vec![
         ("value", Proto::Bytes(unscaled)),
         ("precision", Proto::U32(precision)),

@@ -100,7 +100,7 @@ fn a_message_becomes_typed_values() {
     assert_eq!(field("tags"), Some(Value::List(vec![text("a"), text("b")])));
     assert_eq!(field("counts"), Some(map(&[("k", Value::Int(7))])));
     assert_eq!(field("at"), Some(Value::Timestamp(1002)));
-    assert_eq!(field("price"), Some(Value::Decimal(Decimal { unscaled: Bytes::from_static(&[0, 0xde]), scale: 2 })));
+    assert_eq!(field("price"), Some(Value::Decimal(Decimal { unscaled: Box::new([0, 0xde]), scale: 2 })));
     assert_eq!(field("day"), Some(Value::Date(1)));
     assert_eq!(field("maybe"), Some(Value::Null));
     assert_eq!(field("note"), Some(map(&[("value", text("n"))])));
@@ -222,7 +222,7 @@ fn order() -> (Arc<Schema>, Value) {
         ("day", Value::Date(19_000)),
         ("time", Value::Time(3_723_004)),
         ("at", Value::Timestamp(-1)),
-        ("price", Value::Decimal(Decimal { unscaled: Bytes::from_static(&[0, 0xde]), scale: 2 })),
+        ("price", Value::Decimal(Decimal { unscaled: Box::new([0, 0xde]), scale: 2 })),
         ("note", text("hey")),
         ("home", map(&[("city", text("Ulm"))])),
         ("tags", Value::List(vec![text("a"), text("b")])),

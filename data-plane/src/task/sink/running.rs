@@ -6,6 +6,7 @@ mod preparing;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::FutureExt as _;
@@ -54,6 +55,8 @@ pub(super) struct Running {
     pub(super) partitions: Partitions,
     pub(super) lanes: Lanes,
     pub(super) lane_count: usize,
+    /// As [`millrace_sdk::SinkTask::is_local`]
+    pub(super) is_local: bool,
     pub(super) waiting: HashMap<u64, Waiting>,
     pub(super) jobs: JoinSet<JobDone>,
     pub(super) revocations: Vec<Revocation>,
@@ -208,7 +211,7 @@ impl Running {
             partition.running += 1;
         }
         let abort = tokens.abort.clone();
-        self.jobs.spawn(async move {
+        let job = async move {
             let outcome = tokio::select! {
                 // An aborted write is dropped where it stands; whoever reads the partition next writes it again.
                 () = abort.cancelled() => Outcome::Cancelled,
@@ -217,7 +220,17 @@ impl Running {
                 }),
             };
             JobDone { origin, ticket, outcome }
-        });
+        };
+        if !self.is_local {
+            self.jobs.spawn(job);
+            return;
+        }
+        let mut job = Box::pin(job);
+        match job.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(done) => self.count(done),
+            // The next look at it is the runtime's, which then is waked.
+            Poll::Pending => drop(self.jobs.spawn(job)),
+        }
     }
 
     fn on_joined(&mut self, done: Result<JobDone, tokio::task::JoinError>) {
@@ -232,6 +245,13 @@ impl Running {
     }
 
     fn on_done(&mut self, done: JobDone) {
+        self.count(done);
+        self.start_chunks();
+        self.finish_revocations(false);
+    }
+
+    /// Takes the end of a job down.
+    fn count(&mut self, done: JobDone) {
         let JobDone { origin, ticket, outcome } = done;
         if let Some(ticket) = ticket {
             self.lanes.finish(ticket);
@@ -247,8 +267,6 @@ impl Running {
             // The first one counts; those that follow are mostly its echo.
             self.failure.get_or_insert(failure);
         }
-        self.start_chunks();
-        self.finish_revocations(false);
     }
 
     fn commit(&mut self) {

@@ -1,6 +1,5 @@
 //! Java's numbers: their texts, what `parse…` accepts, and decimals of any size.
 
-use bytes::Bytes;
 use millrace_sdk::Decimal;
 
 /// A number as a Java float. Where no schema tells that it is one it gets the shortest digits that name it: 0.1 stays 0.1.
@@ -107,7 +106,7 @@ pub(in crate::transform) fn decimal(negative: bool, digits: &str, scale: i32) ->
             bytes.remove(0);
         }
     }
-    Decimal { unscaled: Bytes::from(bytes), scale }
+    Decimal { unscaled: bytes.into(), scale }
 }
 
 fn negate(bytes: &mut [u8]) {

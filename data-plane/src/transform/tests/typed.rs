@@ -113,7 +113,7 @@ fn fields_are_cast() {
         Value::Timestamp(86_400_001),
         Value::Bytes(Bytes::from_static(b"\x00\xff")),
         Value::Float(f64::from(0.1_f32)),
-        Value::Decimal(Decimal { unscaled: Bytes::from_static(&[0xff]), scale: 1 }),
+        Value::Decimal(Decimal { unscaled: Box::new([0xff]), scale: 1 }),
     ];
     let strings = after(
         "Cast$Value",

@@ -18,7 +18,7 @@ fn map(fields: Vec<(&str, Value)>) -> Datum {
 }
 
 fn decimal(unscaled: &[u8], scale: i32) -> Value {
-    Value::Decimal(Decimal { unscaled: Bytes::copy_from_slice(unscaled), scale })
+    Value::Decimal(Decimal { unscaled: Box::from(unscaled), scale })
 }
 
 /// JSON members beside the good ones.

@@ -139,6 +139,7 @@ fn running(store: &Arc<Store>, fetcher: Fetcher, stop: &CancellationToken) -> Ru
         partitions: Partitions::default(),
         lanes: Lanes::new(4),
         lane_count: 4,
+        is_local: false,
         waiting: HashMap::new(),
         jobs: JoinSet::new(),
         revocations: Vec::new(),
