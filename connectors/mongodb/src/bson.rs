@@ -250,11 +250,13 @@ impl Writer {
             Datum::Decoded { schema, value } => match value {
                 Value::Bytes(bytes) => self.reencode(bytes, id)?,
                 Value::Str(text) => self.json(text.as_bytes(), id, Dialect::Extended)?,
-                Value::Json(bytes) => match value.open()? {
-                    // A JSON string that the JSON converter decoded: the peer reads its text as a document.
-                    Value::Str(text) => self.json(text.as_bytes(), id, Dialect::Extended)?,
-                    _ => self.json(bytes, id, Dialect::Connect)?,
-                },
+                // A JSON string that the JSON converter decoded: the peer reads its text as a document.
+                Value::Json(bytes) if is_text(bytes) => {
+                    if let Value::Str(text) = value.open()? {
+                        self.json(text.as_bytes(), id, Dialect::Extended)?;
+                    }
+                }
+                Value::Json(bytes) => self.json(bytes, id, Dialect::Connect)?,
                 Value::Map(fields) => {
                     let open = self.begin();
                     self.raw(id.unwrap_or_default());
@@ -332,6 +334,11 @@ impl Writer {
         self.end(open);
         Ok(())
     }
+}
+
+/// Whether JSON is a text.
+fn is_text(json: &[u8]) -> bool {
+    json.trim_ascii_start().first() == Some(&b'"')
 }
 
 fn not_a_document(value: &Value) -> Error {

@@ -204,7 +204,8 @@ pub fn find(bytes: &Bytes, name: &str) -> Result<Option<Bytes>> {
 }
 
 /// What a number's text says.
-pub(crate) fn number(text: &str) -> Number {
+#[must_use]
+pub fn number(text: &str) -> Number {
     if let Ok(integer) = text.parse::<i64>() {
         return Number::Int(integer);
     }
@@ -218,10 +219,13 @@ pub(crate) fn number(text: &str) -> Number {
 }
 
 /// A number as far as it fits a type of Rust's
-pub(crate) enum Number {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Number {
+    /// A whole one of 64 bits
     Int(i64),
+    /// With a point or an exponent
     Float(f64),
-    /// Neither
+    /// Neither: more digits, or larger
     Beyond,
 }
 

@@ -1,6 +1,9 @@
 //! Raw batches: what the poll thread hands over. Each payload is copied once out of librdkafka into the batch's buffer and
 //! sliced from there; the raw bytes stay at hand for dead letters.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use millrace_sdk::{ByteString, TimestampKind, TopicPartition};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _, Timestamp};
@@ -29,9 +32,11 @@ pub(super) struct Envelope {
 pub(super) struct RawBatch {
     pub(super) origin: TopicPartition,
     pub(super) buffer: Bytes,
-    pub(super) records: Vec<Envelope>,
-    /// Gives the room that the batch takes in the task's budget back when the batch is dropped; None in tests
-    pub(super) receipt: Option<Receipt>,
+    records: Arc<Vec<Envelope>>,
+    /// Which of them are the batch's
+    range: Range<usize>,
+    /// Gives the room that the batch takes in the task's budget back when its last part is dropped; None in tests
+    pub(super) receipt: Option<Arc<Receipt>>,
 }
 
 /// A record of a raw batch.
@@ -45,9 +50,26 @@ pub(super) struct RawRecord<'a> {
 }
 
 impl RawBatch {
+    /// The records.
+    pub(super) fn records(&self) -> &[Envelope] {
+        &self.records[self.range.clone()]
+    }
+
+    /// The batch in parts of so many records, which share its buffer.
+    pub(super) fn parts(&self, size: usize) -> impl Iterator<Item = Self> {
+        let end = self.range.end;
+        self.range.clone().step_by(size.max(1)).map(move |start| Self {
+            origin: self.origin.clone(),
+            buffer: self.buffer.clone(),
+            records: Arc::clone(&self.records),
+            range: start..end.min(start + size),
+            receipt: self.receipt.clone(),
+        })
+    }
+
     /// The index of an offset.
     pub(super) fn index_of(&self, offset: i64) -> Option<usize> {
-        self.records.binary_search_by_key(&offset, |record| record.offset).ok()
+        self.records().binary_search_by_key(&offset, |record| record.offset).ok()
     }
 
     /// The bytes of a place.
@@ -62,7 +84,7 @@ impl RawBatch {
 
     /// The record at an index.
     pub(super) fn record(&self, index: usize) -> RawRecord<'_> {
-        let envelope = &self.records[index];
+        let envelope = &self.records()[index];
         RawRecord {
             offset: envelope.offset,
             timestamp_ms: envelope.timestamp_ms,
@@ -154,7 +176,8 @@ impl BatchBuilder {
     pub(super) fn take(&mut self, origin: TopicPartition) -> RawBatch {
         self.last = (self.buffer.len(), self.records.len());
         let (buffer, records) = (std::mem::take(&mut self.buffer), std::mem::take(&mut self.records));
-        RawBatch { origin, buffer: buffer.into(), records, receipt: None }
+        let range = 0..records.len();
+        RawBatch { origin, buffer: buffer.into(), records: Arc::new(records), range, receipt: None }
     }
 
     /// A record of a test.

@@ -39,8 +39,9 @@ impl Converters {
     /// What the converters must ask somebody before they can decode a batch; mostly nothing.
     pub(super) fn prepare(&self, raw: &RawBatch) -> Option<Preparation> {
         let topic = &raw.origin.topic;
-        let key = self.key.prepare_decode(topic, &mut raw.records.iter().filter_map(|record| raw.at(record.key)));
-        let value = self.value.prepare_decode(topic, &mut raw.records.iter().filter_map(|record| raw.at(record.value)));
+        let key = self.key.prepare_decode(topic, &mut raw.records().iter().filter_map(|record| raw.at(record.key)));
+        let value =
+            self.value.prepare_decode(topic, &mut raw.records().iter().filter_map(|record| raw.at(record.value)));
         match (key, value) {
             (None, None) => None,
             (Some(one), None) | (None, Some(one)) => Some(one),
@@ -60,11 +61,11 @@ impl Converters {
     /// Decodes and transforms a batch. Its records are those for which that went well, in order.
     pub(super) fn decode(&self, raw: &RawBatch, mut chain: Option<&mut Chain>) -> Decoded {
         let mut headers = self.headers(raw).into_iter();
-        let mut batch = Batch { origin: raw.origin.clone(), records: Vec::with_capacity(raw.records.len()) };
+        let mut batch = Batch { origin: raw.origin.clone(), records: Vec::with_capacity(raw.records().len()) };
         let mut undecodable = Vec::new();
         // A part at a time, so that each step finds in the processor's cache what the one before has made.
         let mut part = Batch { origin: raw.origin.clone(), records: Vec::new() };
-        for start in (0..raw.records.len()).step_by(PART) {
+        for start in (0..raw.records().len()).step_by(PART) {
             let Some(chain) = &mut chain else {
                 self.decode_part(raw, start, &mut headers, &mut batch.records, &mut undecodable);
                 continue;
@@ -90,7 +91,7 @@ impl Converters {
         records: &mut Vec<Record>,
         undecodable: &mut Vec<Undecodable>,
     ) {
-        let envelopes = &raw.records[start..raw.records.len().min(start + PART)];
+        let envelopes = &raw.records()[start..raw.records().len().min(start + PART)];
         let payloads = |span: fn(&Envelope) -> Span| -> Vec<Option<Bytes>> {
             envelopes.iter().map(|envelope| raw.slice(span(envelope))).collect()
         };
@@ -123,7 +124,7 @@ impl Converters {
     /// The values of all headers of the batch, in order; most batches have none, which costs nothing.
     fn headers(&self, raw: &RawBatch) -> Vec<Result<Datum>> {
         let values: Vec<_> =
-            raw.records.iter().flat_map(|record| &record.headers).map(|(_, span)| raw.slice(*span)).collect();
+            raw.records().iter().flat_map(|record| &record.headers).map(|(_, span)| raw.slice(*span)).collect();
         if values.is_empty() { Vec::new() } else { self.header.decode(&raw.origin.topic, &values) }
     }
 }

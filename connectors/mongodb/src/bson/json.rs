@@ -1,13 +1,13 @@
-//! JSON bytes into BSON by a visitor: each token is written as it is read.
+//! JSON bytes into BSON in one walk: each token is written as it is read.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 
+use memchr::memmem;
+use millrace_sdk::json::{self, Fault, Number, Scanner, Text, Token};
 use millrace_sdk::{Error, Result};
 use mongodb::bson::Decimal128;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value as Json;
 
 use super::{Dialect, Writer, extended, kind};
@@ -15,20 +15,9 @@ use super::{Dialect, Writer, extended, kind};
 /// From this many fields on, repeated names are looked for by hash.
 const MANY_FIELDS: usize = 32;
 
-fn not_json(error: &serde_json::Error) -> Error {
-    Error::bad_record(format!("cannot make a document of the JSON: {error}"))
-}
-
-fn drive<'de, S: DeserializeSeed<'de>>(bytes: &'de [u8], seed: S) -> Result<S::Value> {
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = seed.deserialize(&mut deserializer).map_err(|error| not_json(&error))?;
-    deserializer.end().map_err(|error| not_json(&error))?;
-    Ok(value)
-}
-
 /// A JSON value as the payload of the element started at `at`.
 pub(super) fn element(writer: &mut Writer, at: usize, bytes: &[u8], dialect: Dialect) -> Result<()> {
-    drive(bytes, Element { writer, at, dialect })
+    walk(bytes, dialect, |walk| walk.value(writer, at))
 }
 
 /// Which members of an object are taken.
@@ -49,116 +38,244 @@ impl Taken<'_> {
     }
 }
 
+/// Whether JSON may have a member `name` anywhere: spares a walk over most.
+pub(super) fn may_hold(json: &[u8], name: &str) -> bool {
+    let quoted = |at: usize| at > 0 && json[at - 1] == b'"' && json.get(at + name.len()) == Some(&b'"');
+    if memmem::find_iter(json, name.as_bytes()).any(quoted) {
+        return true;
+    }
+    // An escaped spelling of the name would hide it.
+    memchr::memchr(b'\\', json).is_some_and(|from| memmem::find(&json[from..], b"\\u").is_some())
+}
+
 /// Members of a JSON object into the open document.
 pub(super) fn fields(writer: &mut Writer, bytes: &[u8], dialect: Dialect, taken: Taken<'_>) -> Result<()> {
-    drive(bytes, Root { writer, dialect, taken })
+    walk(bytes, dialect, |walk| {
+        walk.enter()?;
+        let first = walk.name(0)?;
+        walk.members(writer, first, taken)
+    })
 }
 
 /// The member `name` of a JSON object as the payload of the element started at `at`; false when there is none.
 pub(super) fn member(writer: &mut Writer, at: usize, bytes: &[u8], name: &str, dialect: Dialect) -> Result<bool> {
-    drive(bytes, Member { writer, at, name, dialect })
-}
-
-/// A name, borrowed unless it has escapes.
-#[derive(serde::Deserialize)]
-#[serde(transparent)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-struct Root<'w, 'n> {
-    writer: &'w mut Writer,
-    dialect: Dialect,
-    taken: Taken<'n>,
-}
-
-impl<'de> DeserializeSeed<'de> for Root<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Root<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
-        let first = map.next_key::<Name<'de>>()?;
-        members(self.writer, map, first.map(|name| name.0), self.dialect, self.taken)
-    }
-}
-
-struct Member<'w, 'n> {
-    writer: &'w mut Writer,
-    at: usize,
-    name: &'n str,
-    dialect: Dialect,
-}
-
-impl<'de> DeserializeSeed<'de> for Member<'_, '_> {
-    type Value = bool;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<bool, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Member<'_, '_> {
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<bool, A::Error> {
-        let payload = self.writer.len();
-        let mut found = false;
-        while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
-            if name != self.name {
-                map.next_value::<IgnoredAny>()?;
-                continue;
+    walk(bytes, dialect, |walk| {
+        walk.enter()?;
+        let (payload, mut found) = (writer.len(), false);
+        for index in 0.. {
+            match walk.name(index)? {
+                None => break,
+                Some(other) if other != name => {
+                    walk.scanner.value()?;
+                }
+                Some(_) => {
+                    // The last of repeated names wins.
+                    writer.truncate(payload);
+                    found = true;
+                    walk.value(writer, at)?;
+                }
             }
-            // The last of repeated names wins.
-            self.writer.truncate(payload);
-            found = true;
-            map.next_value_seed(Element { writer: &mut *self.writer, at: self.at, dialect: self.dialect })?;
         }
         Ok(found)
+    })
+}
+
+/// Why a walk ends early.
+enum Stop {
+    /// Not JSON
+    Fault(Fault),
+    /// JSON that MongoDB cannot hold
+    Error(Error),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
     }
 }
 
-/// Members of an object into the open document. `first` is the name that was read already.
-fn members<'de, A: MapAccess<'de>>(
-    writer: &mut Writer,
-    mut map: A,
-    first: Option<Cow<'de, str>>,
-    dialect: Dialect,
-    taken: Taken<'_>,
-) -> std::result::Result<(), A::Error> {
-    let base = writer.names.len();
-    let mut hashes: Option<(RandomState, HashSet<u64>)> = None;
-    let mut next = first;
-    while let Some(name) = next {
-        if taken.takes(&name) {
-            let at = writer.element(&name).map_err(A::Error::custom)?;
-            map.next_value_seed(Element { writer: &mut *writer, at, dialect })?;
-            if writer.names.len() - base >= MANY_FIELDS && hashes.is_none() {
-                let state = RandomState::new();
-                let known = writer.names[base..].iter().map(|one| state.hash_one(name_at(&writer.out, one.start)));
-                hashes = Some((state.clone(), known.collect()));
-            }
-            let fresh = hashes.as_mut().is_some_and(|(state, known)| known.insert(state.hash_one(name.as_bytes())));
-            note(writer, base, (at, name.as_bytes()), fresh);
-        } else {
-            map.next_value::<IgnoredAny>()?;
-        }
-        next = map.next_key::<Name<'de>>()?.map(|name| name.0);
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
     }
-    writer.names.truncate(base);
-    Ok(())
+}
+
+/// A walk over JSON text.
+struct Walk<'a> {
+    text: &'a str,
+    scanner: Scanner<'a>,
+    dialect: Dialect,
+}
+
+/// Walks over all of a text; what follows the value must be white space.
+fn walk<T>(bytes: &[u8], dialect: Dialect, step: impl FnOnce(&mut Walk<'_>) -> Result<T, Stop>) -> Result<T> {
+    json::check_utf8(bytes)?;
+    // Checked just now
+    let text = std::str::from_utf8(bytes).unwrap_or_default();
+    let mut walk = Walk { text, scanner: Scanner::new(bytes), dialect };
+    let outcome = step(&mut walk).and_then(|value| Ok(walk.scanner.end().map(|()| value)?));
+    outcome.map_err(|stop| match stop {
+        Stop::Fault(fault) => {
+            Error::bad_record("cannot make a document of the JSON").because(json::refused(bytes, fault))
+        }
+        Stop::Error(error) => error,
+    })
+}
+
+impl<'a> Walk<'a> {
+    fn enter(&mut self) -> Result<(), Stop> {
+        if self.scanner.enter(b'{')? {
+            return Ok(());
+        }
+        let found = match self.scanner.token()? {
+            Token::Text(_) => "a string",
+            Token::Number(_) => "a number",
+            Token::Word(b'n', _) => "null",
+            Token::Word(..) => "a boolean",
+            Token::Nested(_) => "a list",
+        };
+        let message = format!("cannot make a document of the JSON: expected a JSON object, found {found}");
+        Err(Stop::Error(Error::bad_record(message)))
+    }
+
+    /// The name of the next member; none when the object ends.
+    fn name(&mut self, index: usize) -> Result<Option<Cow<'a, str>>, Stop> {
+        if !self.scanner.more(index, b'}')? {
+            return Ok(None);
+        }
+        let name = self.scanner.name()?;
+        self.content(&name).map(Some)
+    }
+
+    /// A text without its escapes.
+    fn content(&self, text: &Text) -> Result<Cow<'a, str>, Stop> {
+        if !text.escaped {
+            return Ok(Cow::Borrowed(&self.text[text.content.clone()]));
+        }
+        let literal = &self.text[text.content.start - 1..text.content.end + 1];
+        let unescaped: Result<String, _> = serde_json::from_str(literal);
+        unescaped.map(Cow::Owned).map_err(|_| Stop::Fault(Fault::Syntax(text.content.start)))
+    }
+
+    fn value(&mut self, writer: &mut Writer, at: usize) -> Result<(), Stop> {
+        match self.scanner.peek() {
+            Some(b'{') => return self.object(writer, at),
+            Some(b'[') => return self.list(writer, at),
+            _ => {}
+        }
+        match self.scanner.token()? {
+            Token::Text(text) => writer.text(at, &self.content(&text)?),
+            Token::Word(b'n', _) => writer.set(at, kind::NULL, &[]),
+            Token::Word(letter, _) => writer.set(at, kind::BOOLEAN, &[u8::from(letter == b't')]),
+            Token::Number(range) => self.number(writer, at, &self.text[range])?,
+            Token::Nested(_) => {}
+        }
+        Ok(())
+    }
+
+    fn number(&self, writer: &mut Writer, at: usize, digits: &str) -> Result<(), Stop> {
+        match json::number(digits) {
+            Number::Int(number) => match i32::try_from(number) {
+                Ok(small) if self.dialect == Dialect::Extended => writer.set(at, kind::INT32, &small.to_le_bytes()),
+                _ => writer.set(at, kind::INT64, &number.to_le_bytes()),
+            },
+            Number::Float(number) => writer.set(at, kind::DOUBLE, &number.to_le_bytes()),
+            Number::Beyond => {
+                let out_of_range = || {
+                    Error::bad_record(format!(
+                        "cannot make a document of the JSON: the number {digits} is out of range"
+                    ))
+                };
+                // Beyond 64 bits signed: the peer wraps around silently; a decimal keeps the number.
+                if digits.parse::<u64>().is_ok() {
+                    let decimal: Decimal128 = digits.parse().map_err(|_| out_of_range())?;
+                    writer.set(at, kind::DECIMAL, &decimal.bytes());
+                    return Ok(());
+                }
+                let number = digits.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or_else(out_of_range)?;
+                writer.set(at, kind::DOUBLE, &number.to_le_bytes());
+            }
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, writer: &mut Writer, at: usize) -> Result<(), Stop> {
+        self.scanner.enter(b'[')?;
+        let open = writer.open(at, kind::ARRAY);
+        let mut index = 0;
+        while self.scanner.more(index, b']')? {
+            let at = writer.item(index);
+            self.value(writer, at)?;
+            index += 1;
+        }
+        writer.end(open);
+        Ok(())
+    }
+
+    fn object(&mut self, writer: &mut Writer, at: usize) -> Result<(), Stop> {
+        self.scanner.enter(b'{')?;
+        let first = self.name(0)?;
+        if self.dialect == Dialect::Extended && first.as_ref().is_some_and(|name| extended::is_type(name)) {
+            return self.special(writer, at, first);
+        }
+        let open = writer.open(at, kind::DOCUMENT);
+        self.members(writer, first, Taken::All)?;
+        writer.end(open);
+        Ok(())
+    }
+
+    /// An object that may stand for a type.
+    fn special(&mut self, writer: &mut Writer, at: usize, first: Option<Cow<'a, str>>) -> Result<(), Stop> {
+        let (mut all, mut next) = (Vec::new(), first);
+        while let Some(name) = next {
+            let range = self.scanner.value()?;
+            let value: Json = serde_json::from_str(&self.text[range.clone()]).map_err(|error| {
+                Error::bad_record(format!("cannot make a document of the JSON: {error}, after byte {}", range.start))
+            })?;
+            all.push((name.into_owned(), value));
+            next = self.name(all.len())?;
+        }
+        extended::object(writer, at, &all)
+            .map_err(|why| Stop::Error(Error::bad_record(format!("cannot make a document of the JSON: {why}"))))
+    }
+
+    /// Whether the members that are wanted are there and none comes again, so that the rest need not be looked at: what a
+    /// converter has handed over is JSON, a text need not be.
+    fn has_all(&self, taken: Taken<'_>, found: usize) -> bool {
+        let Taken::Only(names) = taken else { return false };
+        let rest = || &self.text.as_bytes()[self.scanner.position()..];
+        self.dialect == Dialect::Connect && found == names.len() && !names.iter().any(|name| may_hold(rest(), name))
+    }
+
+    /// Members of an object into the open document. `first` is the name that was read already.
+    fn members(&mut self, writer: &mut Writer, first: Option<Cow<'a, str>>, taken: Taken<'_>) -> Result<(), Stop> {
+        let base = writer.names.len();
+        let mut hashes: Option<(RandomState, HashSet<u64>)> = None;
+        let (mut index, mut next) = (0, first);
+        while let Some(name) = next {
+            index += 1;
+            if taken.takes(&name) {
+                let at = writer.element(&name)?;
+                self.value(writer, at)?;
+                if writer.names.len() - base >= MANY_FIELDS && hashes.is_none() {
+                    let state = RandomState::new();
+                    let known = writer.names[base..].iter().map(|one| state.hash_one(name_at(&writer.out, one.start)));
+                    hashes = Some((state.clone(), known.collect()));
+                }
+                let fresh = hashes.as_mut().is_some_and(|(state, known)| known.insert(state.hash_one(name.as_bytes())));
+                note(writer, base, (at, name.as_bytes()), fresh);
+                if self.has_all(taken, writer.names.len() - base) {
+                    self.scanner.leave();
+                    break;
+                }
+            } else {
+                self.scanner.value()?;
+            }
+            next = self.name(index)?;
+        }
+        writer.names.truncate(base);
+        Ok(())
+    }
 }
 
 /// An element that was written, and what its name is known by.
@@ -201,101 +318,4 @@ fn note(writer: &mut Writer, base: usize, (at, name): (usize, &[u8]), fresh: boo
 /// The name of the element at `at`: after the type, up to the NUL.
 fn name_at(out: &[u8], at: usize) -> &[u8] {
     out[at + 1..].split(|byte| *byte == 0).next().unwrap_or_default()
-}
-
-struct Element<'w> {
-    writer: &'w mut Writer,
-    at: usize,
-    dialect: Dialect,
-}
-
-impl<'de> DeserializeSeed<'de> for Element<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Element<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> std::result::Result<(), E> {
-        self.writer.set(self.at, kind::BOOLEAN, &[u8::from(value)]);
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> std::result::Result<(), E> {
-        match i32::try_from(value) {
-            Ok(small) if self.dialect == Dialect::Extended => {
-                self.writer.set(self.at, kind::INT32, &small.to_le_bytes());
-            }
-            _ => self.writer.set(self.at, kind::INT64, &value.to_le_bytes()),
-        }
-        Ok(())
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> std::result::Result<(), E> {
-        match i64::try_from(value) {
-            Ok(value) => self.visit_i64(value),
-            // Beyond 64 bits signed: the peer wraps around silently; a decimal keeps the number.
-            Err(_) => {
-                let decimal: Decimal128 = value.to_string().parse().map_err(|_| E::custom("number out of range"))?;
-                self.writer.set(self.at, kind::DECIMAL, &decimal.bytes());
-                Ok(())
-            }
-        }
-    }
-
-    fn visit_f64<E>(self, value: f64) -> std::result::Result<(), E> {
-        self.writer.set(self.at, kind::DOUBLE, &value.to_le_bytes());
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> std::result::Result<(), E> {
-        self.writer.set(self.at, kind::NULL, &[]);
-        Ok(())
-    }
-
-    fn visit_str<E>(self, value: &str) -> std::result::Result<(), E> {
-        self.writer.text(self.at, value);
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<(), A::Error> {
-        let Self { writer, at, dialect } = self;
-        let open = writer.open(at, kind::ARRAY);
-        for index in 0.. {
-            let before = writer.len();
-            let at = writer.item(index);
-            if seq.next_element_seed(Element { writer: &mut *writer, at, dialect })?.is_none() {
-                writer.out.truncate(before);
-                break;
-            }
-        }
-        writer.end(open);
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
-        let Self { writer, at, dialect } = self;
-        let first = map.next_key::<Name<'de>>()?.map(|name| name.0);
-        if dialect == Dialect::Extended && first.as_ref().is_some_and(|name| extended::is_type(name)) {
-            let mut all = Vec::new();
-            let mut next = first;
-            while let Some(name) = next {
-                all.push((name.into_owned(), map.next_value::<Json>()?));
-                next = map.next_key::<Name<'de>>()?.map(|name| name.0);
-            }
-            return extended::object(writer, at, &all).map_err(A::Error::custom);
-        }
-        let open = writer.open(at, kind::DOCUMENT);
-        members(writer, map, first, dialect, Taken::All)?;
-        writer.end(open);
-        Ok(())
-    }
 }

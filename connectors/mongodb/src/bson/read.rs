@@ -1,11 +1,10 @@
 //! Reading: one member of what a record holds, a whole document as a tree, and encoded elements back to values.
 
-use memchr::memmem;
 use millrace_sdk::{Datum, Error, Result, Value};
 use mongodb::bson::raw::{RawBsonRef, RawDocument};
 use mongodb::bson::{Bson, Document};
 
-use super::{Dialect, Writer, json, not_a_document, not_bson};
+use super::{Dialect, Writer, is_text, json, not_a_document, not_bson};
 
 pub(super) fn raw_document(bytes: &[u8]) -> Result<&RawDocument> {
     let document = RawDocument::from_bytes(bytes).map_err(|error| not_bson(&error))?;
@@ -30,11 +29,12 @@ pub(crate) fn field(datum: &Datum, name: &str, as_name: &str) -> Result<Option<V
     let at = writer.known(as_name);
     let found = match value {
         Value::Str(text) => json::member(&mut writer, at, text.as_bytes(), name, Dialect::Extended)?,
-        Value::Json(bytes) if !may_hold(bytes, name) => false,
-        Value::Json(bytes) => match value.open()? {
+        Value::Json(bytes) if is_text(bytes) => match value.open()? {
             Value::Str(text) => json::member(&mut writer, at, text.as_bytes(), name, Dialect::Extended)?,
-            _ => json::member(&mut writer, at, bytes, name, Dialect::Connect)?,
+            _ => false,
         },
+        Value::Json(bytes) if bytes.first() == Some(&b'{') && !json::may_hold(bytes, name) => false,
+        Value::Json(bytes) => json::member(&mut writer, at, bytes, name, Dialect::Connect)?,
         Value::Map(fields) => match fields.iter().find(|(field, _)| field == name) {
             Some((_, value)) => {
                 let field = schema.and_then(|schema| schema.fields.iter().find(|field| field.name == name));
@@ -46,20 +46,6 @@ pub(crate) fn field(datum: &Datum, name: &str, as_name: &str) -> Result<Option<V
         other => return Err(not_a_document(other)),
     };
     Ok(found.then(|| writer.into_bytes()))
-}
-
-/// Whether a JSON text can have a member `name` anywhere: spares a parse of most records.
-fn may_hold(json: &[u8], name: &str) -> bool {
-    // A text in a text is looked into.
-    if json.first() != Some(&b'{') {
-        return true;
-    }
-    let quoted = |at: usize| at > 0 && json[at - 1] == b'"' && json.get(at + name.len()) == Some(&b'"');
-    if memmem::find_iter(json, name.as_bytes()).any(quoted) {
-        return true;
-    }
-    // An escaped spelling of the name would hide it.
-    memchr::memchr(b'\\', json).is_some_and(|from| memmem::find(&json[from..], b"\\u").is_some())
 }
 
 fn raw_field(bytes: &[u8], name: &str, as_name: &str) -> Result<Option<Vec<u8>>> {

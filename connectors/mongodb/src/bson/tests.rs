@@ -184,3 +184,21 @@ fn a_field_is_found_wherever_it_is() {
     assert_eq!(field(&json(r#"{"a":{"_id":1}}"#), "_id", "_id").unwrap(), None);
     assert_eq!(field(&json(r#"{"a":1}"#), "_id", "_id").unwrap(), None);
 }
+
+#[test]
+fn a_part_of_json_ends_the_walk_only_when_no_name_comes_again() {
+    let names = ["a".to_owned(), "b".to_owned()];
+    for (text, expected) in [
+        (r#"{"a":1,"x":{"a":7},"b":"z","y":[]}"#, doc! { "a": 1_i64, "b": "z" }),
+        (r#"{"a":1,"b":2,"a":3}"#, doc! { "a": 3_i64, "b": 2_i64 }),
+        (r#"{"a":1,"b":2,"\u0061":3}"#, doc! { "a": 3_i64, "b": 2_i64 }),
+        (r#"{"b":2}"#, doc! { "b": 2_i64 }),
+    ] {
+        let mut writer = Writer::default();
+        let open = writer.begin();
+        let at = writer.known("_id");
+        assert!(writer.scalars_of(at, &json(text), &names).unwrap(), "{text}");
+        writer.end(open);
+        assert_eq!(Document::from_reader(&*writer.into_bytes()).unwrap(), doc! { "_id": expected }, "{text}");
+    }
+}

@@ -66,6 +66,17 @@ impl<'a> Scanner<'a> {
         Self { bytes, at, outer: 0 }
     }
 
+    /// The place of the byte that comes next.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    /// Passes over all that is left, unseen.
+    pub fn leave(&mut self) {
+        (self.at, self.outer) = (self.bytes.len(), 0);
+    }
+
     /// Takes the bracket of a map or list that is walked over member by member until [`Self::more`] says no; it is a level
     /// that counts. False when another byte comes next.
     ///

@@ -123,7 +123,7 @@ impl Partition {
         self.sent = Some(now);
         let receipt = ledger.receipt(self.origin.clone(), self.assignment, self.growing.bytes());
         let mut batch = self.growing.take(self.origin.clone());
-        batch.receipt = Some(receipt);
+        batch.receipt = Some(Arc::new(receipt));
         Some(batch)
     }
 
