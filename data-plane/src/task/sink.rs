@@ -67,7 +67,7 @@ async fn open(life: &Life) -> Result<Running> {
     let dead_letters = Arc::new(dead_letters);
     let task = plugin.open(&flat, context).await?;
     let is_local = task.is_local();
-    let limits = limits(&settings);
+    let limits = limits(&settings, is_local);
     let paused = *life.paused.borrow();
     let name = spec.id.to_string();
     let fetcher = Fetcher::start(name, consumer_settings, subscription(&settings)?, limits, paused)?;
@@ -121,10 +121,14 @@ fn context(life: &Life, settings: &SinkSettings) -> TaskContext {
     }
 }
 
-fn limits(settings: &SinkSettings) -> Limits {
+/// Records of a batch for a sink that waits for nobody: enough that handing it over costs little.
+const LOCAL_BATCH: usize = 512;
+
+fn limits(settings: &SinkSettings, is_local: bool) -> Limits {
     let buffer = usize::try_from(settings.buffer_memory / 2).unwrap_or(usize::MAX);
+    let records = usize::try_from(settings.batch_max_records).unwrap_or(1);
     Limits {
-        batch_records: usize::try_from(settings.batch_max_records).unwrap_or(1),
+        batch_records: if is_local { records.min(LOCAL_BATCH) } else { records },
         batch_bytes: (buffer / 4).max(64 * 1024),
         budget: buffer,
     }

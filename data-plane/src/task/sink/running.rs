@@ -31,7 +31,7 @@ pub(super) use preparing::Queue;
 const REVOKE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Records at a time of a sink that waits for nobody: opened maps of so many stay in a processor's cache.
-const LOCAL_RECORDS: usize = 128;
+const LOCAL_PART: usize = 128;
 
 /// A chunk that waits for a lane.
 pub(super) struct Waiting {
@@ -133,7 +133,7 @@ impl Running {
         if !self.is_local {
             return self.on_part(assignment, raw);
         }
-        for part in raw.parts(LOCAL_RECORDS) {
+        for part in raw.parts(LOCAL_PART) {
             self.on_part(assignment, part);
         }
     }

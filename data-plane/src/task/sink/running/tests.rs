@@ -109,7 +109,7 @@ impl SinkTask for Store {
     }
 }
 
-fn running(store: &Arc<Store>, fetcher: Fetcher, stop: &CancellationToken) -> Running {
+fn running(store: &Arc<Store>, fetcher: Fetcher, stop: &CancellationToken, is_local: bool) -> Running {
     let writer = Arc::new(writer(Arc::<Store>::clone(store), "none"));
     let environment = TaskEnvironment {
         catalog: Arc::new(Catalog::default()),
@@ -139,7 +139,7 @@ fn running(store: &Arc<Store>, fetcher: Fetcher, stop: &CancellationToken) -> Ru
         partitions: Partitions::default(),
         lanes: Lanes::new(4),
         lane_count: 4,
-        is_local: false,
+        is_local,
         waiting: HashMap::new(),
         jobs: JoinSet::new(),
         revocations: Vec::new(),
@@ -298,12 +298,12 @@ impl Kafka {
     }
 }
 
-fn play(store: &Arc<Store>, logs: [Vec<u64>; PARTITIONS], script: impl AsyncFnOnce(&mut Kafka)) {
+fn play(store: &Arc<Store>, is_local: bool, logs: [Vec<u64>; PARTITIONS], script: impl AsyncFnOnce(&mut Kafka)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let (fetcher, events, commands) = Fetcher::played();
         let (stop, store) = (CancellationToken::new(), Arc::clone(store));
-        let task = tokio::spawn(running(&store, fetcher, &stop).run());
+        let task = tokio::spawn(running(&store, fetcher, &stop, is_local).run());
         let (none, zero) = ([None; PARTITIONS], [0; PARTITIONS]);
         let mut kafka =
             Kafka { events, commands, store, logs, committed: zero, position: zero, given: none, assignment: 0 };
@@ -328,9 +328,10 @@ proptest! {
         logs in prop::array::uniform2(prop::collection::vec(0..DOCUMENTS, 0..400)),
         steps in prop::collection::vec(step(), 0..25),
         luck in prop::collection::vec(any::<u8>(), 0..2000),
+        is_local in any::<bool>(),
     ) {
         let store = Store::new(luck);
-        play(&store, logs.clone(), async |kafka| {
+        play(&store, is_local, logs.clone(), async |kafka| {
             for step in &steps {
                 kafka.act(step).await;
             }
@@ -352,7 +353,7 @@ fn one_lane_in_backoff_does_not_stop_the_others() {
     let store = Store::new(Vec::new());
     *store.stuck.lock().unwrap() = Some(0);
     let log = || (0..400).map(|offset| offset % DOCUMENTS).collect::<Vec<u64>>();
-    play(&store, [log(), log()], async |kafka| {
+    play(&store, false, [log(), log()], async |kafka| {
         (0..PARTITIONS).for_each(|partition| kafka.give(partition));
         for _ in 0..2 {
             (0..PARTITIONS).for_each(|partition| kafka.read(partition, 200));
