@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use millrace_sdk::{Datum, Decimal, Error, Result, Schema, Type, Value};
+use millrace_sdk::{ByteString, Bytes, Datum, Decimal, Error, Result, Schema, Type, Value};
 use mongodb::bson::raw::{RawBsonRef, RawDocument};
 
 mod extended;
@@ -250,13 +250,10 @@ impl Writer {
             Datum::Decoded { schema, value } => match value {
                 Value::Bytes(bytes) => self.reencode(bytes, id)?,
                 Value::Str(text) => self.json(text.as_bytes(), id, Dialect::Extended)?,
-                // A JSON string that the JSON converter decoded: the peer reads its text as a document.
-                Value::Json(bytes) if is_text(bytes) => {
-                    if let Value::Str(text) = value.open()? {
-                        self.json(text.as_bytes(), id, Dialect::Extended)?;
-                    }
-                }
-                Value::Json(bytes) => self.json(bytes, id, Dialect::Connect)?,
+                Value::Json(bytes) => match text_of(bytes)? {
+                    Some(text) => self.json(text.as_bytes(), id, Dialect::Extended)?,
+                    None => self.json(bytes, id, Dialect::Connect)?,
+                },
                 Value::Map(fields) => {
                     let open = self.begin();
                     self.raw(id.unwrap_or_default());
@@ -336,9 +333,15 @@ impl Writer {
     }
 }
 
-/// Whether JSON is a text.
-fn is_text(json: &[u8]) -> bool {
-    json.trim_ascii_start().first() == Some(&b'"')
+/// The text that JSON is, if it is one: a string that the JSON converter decoded, whose text the peer reads as a document.
+fn text_of(json: &Bytes) -> Result<Option<ByteString>> {
+    if json.trim_ascii_start().first() != Some(&b'"') {
+        return Ok(None);
+    }
+    match millrace_sdk::json::parse_level(json)? {
+        Value::Str(text) => Ok(Some(text)),
+        _ => Ok(None),
+    }
 }
 
 fn not_a_document(value: &Value) -> Error {

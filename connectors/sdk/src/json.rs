@@ -28,15 +28,13 @@ pub fn validate(bytes: &[u8]) -> Result<()> {
     scanner.value().and_then(|_| scanner.end()).map_err(|fault| refused(bytes, fault))
 }
 
-/// What a [`Scanner`] leaves to its caller.
+/// The text, which a [`Scanner`] leaves to its caller to check.
 ///
 /// # Errors
 /// `BadRecord` when the bytes are not UTF-8.
-pub fn check_utf8(bytes: &[u8]) -> Result<()> {
-    match std::str::from_utf8(bytes) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Error::bad_record(format!("not JSON: invalid UTF-8 at byte {}", error.valid_up_to()))),
-    }
+pub fn check_utf8(bytes: &[u8]) -> Result<&str> {
+    std::str::from_utf8(bytes)
+        .map_err(|error| Error::bad_record(format!("not JSON: invalid UTF-8 at byte {}", error.valid_up_to())))
 }
 
 /// The error about text that the scanner refuses. serde_json tells best what is wrong with it.
@@ -333,7 +331,8 @@ fn write_text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-fn write_base64(bytes: &[u8], out: &mut Vec<u8>) {
+/// Appends bytes as a base64 text.
+pub fn write_base64(bytes: &[u8], out: &mut Vec<u8>) {
     use base64::Engine as _;
     out.push(b'"');
     out.extend_from_slice(base64::engine::general_purpose::STANDARD.encode(bytes).as_bytes());

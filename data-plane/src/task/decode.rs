@@ -15,8 +15,8 @@ pub(super) struct Converters {
     pub(super) header: Box<dyn Converter>,
 }
 
-/// Records that are decoded and transformed at once.
-const PART: usize = 128;
+/// Records that are decoded and transformed at once: opened maps of so many stay in a processor's cache.
+pub(super) const PART: usize = 128;
 
 /// A record that cannot be decoded or transformed.
 #[derive(Debug)]

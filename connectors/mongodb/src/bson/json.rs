@@ -109,9 +109,7 @@ struct Walk<'a> {
 
 /// Walks over all of a text; what follows the value must be white space.
 fn walk<T>(bytes: &[u8], dialect: Dialect, step: impl FnOnce(&mut Walk<'_>) -> Result<T, Stop>) -> Result<T> {
-    json::check_utf8(bytes)?;
-    // Checked just now
-    let text = std::str::from_utf8(bytes).unwrap_or_default();
+    let text = json::check_utf8(bytes)?;
     let mut walk = Walk { text, scanner: Scanner::new(bytes), dialect };
     let outcome = step(&mut walk).and_then(|value| Ok(walk.scanner.end().map(|()| value)?));
     outcome.map_err(|stop| match stop {

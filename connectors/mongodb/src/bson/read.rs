@@ -4,7 +4,7 @@ use millrace_sdk::{Datum, Error, Result, Value};
 use mongodb::bson::raw::{RawBsonRef, RawDocument};
 use mongodb::bson::{Bson, Document};
 
-use super::{Dialect, Writer, is_text, json, not_a_document, not_bson};
+use super::{Dialect, Writer, json, not_a_document, not_bson, text_of};
 
 pub(super) fn raw_document(bytes: &[u8]) -> Result<&RawDocument> {
     let document = RawDocument::from_bytes(bytes).map_err(|error| not_bson(&error))?;
@@ -29,12 +29,11 @@ pub(crate) fn field(datum: &Datum, name: &str, as_name: &str) -> Result<Option<V
     let at = writer.known(as_name);
     let found = match value {
         Value::Str(text) => json::member(&mut writer, at, text.as_bytes(), name, Dialect::Extended)?,
-        Value::Json(bytes) if is_text(bytes) => match value.open()? {
-            Value::Str(text) => json::member(&mut writer, at, text.as_bytes(), name, Dialect::Extended)?,
-            _ => false,
+        Value::Json(bytes) => match text_of(bytes)? {
+            Some(text) => json::member(&mut writer, at, text.as_bytes(), name, Dialect::Extended)?,
+            None if bytes.first() == Some(&b'{') && !json::may_hold(bytes, name) => false,
+            None => json::member(&mut writer, at, bytes, name, Dialect::Connect)?,
         },
-        Value::Json(bytes) if bytes.first() == Some(&b'{') && !json::may_hold(bytes, name) => false,
-        Value::Json(bytes) => json::member(&mut writer, at, bytes, name, Dialect::Connect)?,
         Value::Map(fields) => match fields.iter().find(|(field, _)| field == name) {
             Some((_, value)) => {
                 let field = schema.and_then(|schema| schema.fields.iter().find(|field| field.name == name));

@@ -71,7 +71,8 @@ fn decimal_out(decimal: &Decimal, schema: Option<&Schema>, options: Options, out
             )));
         }
     }
-    json::write(&Value::Decimal(decimal.clone()), out)
+    json::write_base64(&decimal.unscaled, out);
+    Ok(())
 }
 
 fn float_out(float: f64, schema: Option<&Schema>, out: &mut Vec<u8>) -> Result<()> {

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::{JobDone, Origin, Partitions, Raw, Tokens};
 use crate::task::batch::RawBatch;
-use crate::task::decode::{Converters, Decoded, Undecodable, letter};
+use crate::task::decode::{Converters, Decoded, PART, Undecodable, letter};
 use crate::task::failure::{Failure, Stage};
 use crate::task::fetch::{Command, FetchEvent, Fetcher};
 use crate::task::lanes::{self, ChunkPlan, Lanes, Order};
@@ -29,9 +29,6 @@ pub(super) use preparing::Queue;
 
 /// How long writes in flight are waited for when partitions are revoked. Siblings wait with us.
 const REVOKE_LIMIT: Duration = Duration::from_secs(10);
-
-/// Records at a time of a sink that waits for nobody: opened maps of so many stay in a processor's cache.
-const LOCAL_PART: usize = 128;
 
 /// A chunk that waits for a lane.
 pub(super) struct Waiting {
@@ -129,11 +126,12 @@ impl Running {
         }
     }
 
+    /// Takes a batch, in parts when they are written where they are decoded.
     fn on_batch(&mut self, assignment: u64, raw: RawBatch) {
         if !self.is_local {
             return self.on_part(assignment, raw);
         }
-        for part in raw.parts(LOCAL_PART) {
+        for part in raw.parts(PART) {
             self.on_part(assignment, part);
         }
     }
@@ -240,7 +238,7 @@ impl Running {
         let mut job = Box::pin(job);
         match job.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(done) => self.count(done),
-            // The next look at it is the runtime's, which then is waked.
+            // The runtime looks again at once, and from then on wakes it.
             Poll::Pending => drop(self.jobs.spawn(job)),
         }
     }
