@@ -13,7 +13,7 @@ use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_otlp::{ExporterBuildError, LogExporter, MetricExporter, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
-use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::metrics::{Instrument, InstrumentKind, PeriodicReader, SdkMeterProvider, Stream};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use prometheus::{Registry, TextEncoder};
 use tracing_subscriber::filter::{EnvFilter, LevelFilter, Targets};
@@ -23,6 +23,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::args::{Common, LogFormat, TelemetryArgs};
 use crate::failure::Failure;
 
+/// Tasks that one worker tells apart in its metrics, each with its kinds of errors; the library's own limit is 2000. Room for
+/// their names is set aside at once.
+const MOST_SERIES: usize = 8000;
 /// How long the last exports may take when the process ends.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -86,7 +89,12 @@ pub(crate) fn start_server(role: &'static str, common: &Common, args: &Telemetry
         .scope_info_enabled(false)
         .build()
         .map_err(|error| wrong(&error))?;
-    let mut meters = SdkMeterProvider::builder().with_resource(resource.clone()).with_reader(prometheus);
+    let of_tasks = |instrument: &Instrument| {
+        let is_one = matches!(instrument.kind(), InstrumentKind::ObservableCounter | InstrumentKind::ObservableGauge);
+        is_one.then(|| Stream::builder().with_cardinality_limit(MOST_SERIES).build().ok()).flatten()
+    };
+    let meters = SdkMeterProvider::builder().with_resource(resource.clone()).with_view(of_tasks);
+    let mut meters = meters.with_reader(prometheus);
     let mut tracers = None;
     let mut loggers = None;
     if let Some(endpoint) = &endpoint {

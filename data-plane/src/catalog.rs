@@ -245,6 +245,12 @@ impl Catalog {
         }
     }
 
+    /// Our name of a class that the worker has.
+    #[must_use]
+    pub fn name_of(&self, class: &str) -> Option<&'static str> {
+        self.by_name.get(class.trim()).map(|index| self.entries[*index].plugin.info().class)
+    }
+
     fn entry(&self, class: &str) -> Result<&Entry> {
         if let Some(index) = self.by_name.get(class.trim()) {
             return Ok(&self.entries[*index]);

@@ -1,54 +1,64 @@
-//! Every instrument of the data plane, in one place. Names are OpenTelemetry's (`millrace.<subject>…`, with units); labels
-//! are tenant, connector and task, for errors also stage and kind: never a key, a topic's name or an error text.
+//! Every instrument of the data plane, in one place; `docs/metrics.md` lists them for users. Names are OpenTelemetry's
+//! (`millrace.<subject>…`, with units); labels are tenant, connector and task, for errors also stage and kind: never a key, a
+//! topic's name or an error text.
 //!
-//! A task asks once for its [`TaskMetrics`], which holds the prebuilt labels; loops add per batch, never per record.
+//! A task asks once for its [`TaskMetrics`]; loops add per batch, never per record. Its series end with it. Histograms, which have
+//! twenty lines each and cannot be forgotten, are kept for each tenant and connector class instead.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+mod series;
+
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use millrace_sdk::Figure;
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
+use opentelemetry::metrics::{AsyncInstrument, Counter, Gauge, Histogram, Meter};
 
 use crate::model::{TaskId, TaskState};
+use series::{Count, Series, Spent, Tasks};
 
 /// Boundaries of durations, in seconds.
 const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 /// Boundaries of batch sizes, in records.
 const RECORDS: [f64; 12] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0];
 
+/// Counters of tasks that have no labels besides a task's.
+const COUNTERS: &[(Count, &str, &str, &str)] = &[
+    (Count::SinkRecords, "millrace.sink.records", "{record}", "Records that the store has confirmed"),
+    (Count::SinkWrites, "millrace.sink.writes", "{write}", "Writes of a batch to the store"),
+    (Count::Superseded, "millrace.sink.superseded", "{record}", "Writes refused: there is a newer version"),
+    (Count::SourceRecords, "millrace.source.records", "{record}", "Records that Kafka has acknowledged"),
+    (Count::SourcePolls, "millrace.source.polls", "{poll}", "Polls of the source that brought something"),
+    (Count::DeadLetterRequests, "millrace.dead_letter.requests", "{record}", "Dead letters that were produced"),
+    (Count::DeadLetterFailures, "millrace.dead_letter.failures", "{record}", "Dead letters that Kafka refused"),
+    (Count::Retries, "millrace.errors.retries", "{retry}", "Operations that were tried again"),
+    (Count::Skipped, "millrace.errors.skipped", "{record}", "Records passed over, as errors.tolerance allows"),
+    (Count::Logged, "millrace.errors.logged", "{error}", "Errors written to the log (errors.log.enable)"),
+    (Count::Restarts, "millrace.task.restarts", "{restart}", "Restarts of a task after an error"),
+];
+
+/// Time that tasks spend.
+const TIMES: &[(Spent, &str, &str)] = &[
+    (Spent::SinkWrites, "millrace.sink.write.time", "Time spent on writes to the store; those of lanes overlap"),
+    (Spent::SourcePolls, "millrace.source.poll.time", "Time spent on polls of the source that brought something"),
+    (Spent::Commits, "millrace.commit.time", "Time spent on commits of offsets or source positions"),
+];
+
 /// The instruments.
 #[derive(Debug)]
 pub struct Metrics {
-    sink_records: Counter<u64>,
+    tasks: Arc<Tasks>,
     sink_batch_size: Histogram<u64>,
     sink_write_duration: Histogram<f64>,
-    sink_lag_records: Gauge<u64>,
-    sink_lag_seconds: Gauge<f64>,
-    sink_superseded: Counter<u64>,
-    source_records: Counter<u64>,
     source_poll_duration: Histogram<f64>,
-    commits: Counter<u64>,
     commit_duration: Histogram<f64>,
-    dead_letter_requests: Counter<u64>,
-    dead_letter_failures: Counter<u64>,
-    errors: Counter<u64>,
-    failures: Counter<u64>,
-    retries: Counter<u64>,
-    skipped: Counter<u64>,
-    logged: Counter<u64>,
-    last_error: Gauge<f64>,
-    task_restarts: Counter<u64>,
-    task_state: Gauge<u64>,
     worker_tasks: Gauge<u64>,
     worker_headless: Gauge<u64>,
     session_connects: Counter<u64>,
     meter: Meter,
     /// Those of connectors, made when they are first used: a name must not be made twice
-    gauges: Mutex<BTreeMap<&'static str, Gauge<f64>>>,
-    counters: Mutex<BTreeMap<&'static str, Counter<u64>>>,
+    figures: Mutex<BTreeSet<&'static str>>,
 }
 
 impl Metrics {
@@ -61,20 +71,13 @@ impl Metrics {
     /// The instruments of `meter`.
     #[must_use]
     pub fn new(meter: &Meter) -> Self {
-        let count = |name: &'static str, unit: &'static str, what: &'static str| {
-            meter.u64_counter(name).with_unit(unit).with_description(what).build()
-        };
-        let gauge = |name: &'static str, unit: &'static str, what: &'static str| {
-            meter.u64_gauge(name).with_unit(unit).with_description(what).build()
-        };
         let seconds = |name: &'static str, what: &'static str| {
             meter.f64_histogram(name).with_unit("s").with_description(what).with_boundaries(SECONDS.to_vec()).build()
         };
-        let moment = |name: &'static str, what: &'static str| {
-            meter.f64_gauge(name).with_unit("s").with_description(what).build()
-        };
+        let tasks = Arc::<Tasks>::default();
+        observe_tasks(meter, &tasks);
         Self {
-            sink_records: count("millrace.sink.records", "{record}", "Records that the store has confirmed"),
+            tasks,
             sink_batch_size: meter
                 .u64_histogram("millrace.sink.batch.size")
                 .with_unit("{record}")
@@ -82,76 +85,68 @@ impl Metrics {
                 .with_boundaries(RECORDS.to_vec())
                 .build(),
             sink_write_duration: seconds("millrace.sink.write.duration", "Time of one write of a batch to the store"),
-            sink_lag_records: gauge(
-                "millrace.sink.lag.records",
-                "{record}",
-                "Records in Kafka that are not written yet",
-            ),
-            sink_lag_seconds: moment("millrace.sink.lag.time", "Age of the oldest record that waits to be written"),
-            sink_superseded: count("millrace.sink.superseded", "{record}", "Writes refused: there is a newer version"),
-            source_records: count("millrace.source.records", "{record}", "Records that Kafka has acknowledged"),
             source_poll_duration: seconds("millrace.source.poll.duration", "Time of one poll of the source"),
-            commits: count("millrace.commits", "{commit}", "Commits of offsets or source positions"),
             commit_duration: seconds("millrace.commit.duration", "Time of one commit of offsets or source positions"),
-            dead_letter_requests: count("millrace.dead_letter.requests", "{record}", "Dead letters that were produced"),
-            dead_letter_failures: count("millrace.dead_letter.failures", "{record}", "Dead letters that Kafka refused"),
-            errors: count("millrace.errors.records", "{record}", "Records that failed, by stage and kind of error"),
-            failures: count("millrace.errors.failures", "{failure}", "Failed operations, by stage and kind of error"),
-            retries: count("millrace.errors.retries", "{retry}", "Operations that were tried again"),
-            skipped: count("millrace.errors.skipped", "{record}", "Records passed over, as errors.tolerance allows"),
-            logged: count("millrace.errors.logged", "{error}", "Errors written to the log (errors.log.enable)"),
-            last_error: moment("millrace.errors.last.time", "When the task had its last error, in seconds since 1970"),
-            task_restarts: count("millrace.task.restarts", "{restart}", "Restarts of a task after an error"),
-            task_state: gauge("millrace.task.state", "1", "1 for the state that the task is in, 0 for all others"),
-            worker_tasks: gauge("millrace.worker.tasks", "{task}", "Tasks of this worker"),
-            worker_headless: gauge(
-                "millrace.worker.headless",
-                "1",
-                "1 while the control plane has not been heard for a whole lease",
-            ),
-            session_connects: count(
-                "millrace.worker.session.connects",
-                "{connect}",
-                "Sessions with the control plane, by outcome",
-            ),
+            worker_tasks: meter
+                .u64_gauge("millrace.worker.tasks")
+                .with_unit("{task}")
+                .with_description("Tasks of this worker")
+                .build(),
+            worker_headless: meter
+                .u64_gauge("millrace.worker.headless")
+                .with_unit("1")
+                .with_description("1 while the control plane has not been heard for a whole lease")
+                .build(),
+            session_connects: meter
+                .u64_counter("millrace.worker.session.connects")
+                .with_unit("{connect}")
+                .with_description("Sessions with the control plane, by outcome")
+                .build(),
             meter: meter.clone(),
-            gauges: Mutex::default(),
-            counters: Mutex::default(),
+            figures: Mutex::default(),
         }
     }
 
-    /// The handle of a task.
+    /// The handle of a task of a connector class.
     #[must_use]
-    pub fn task(self: &Arc<Self>, id: &TaskId) -> TaskMetrics {
+    pub fn task(self: &Arc<Self>, id: &TaskId, class: &'static str) -> TaskMetrics {
         TaskMetrics {
             metrics: Arc::clone(self),
-            labels: vec![
-                KeyValue::new("tenant", id.tenant.clone()),
-                KeyValue::new("connector", id.connector.clone()),
-                KeyValue::new("task", i64::from(id.index)),
-            ],
-            state: Mutex::new(None),
-            lag_shown: AtomicBool::new(false),
-            shown: Mutex::default(),
+            series: self.tasks.enter(id, Instant::now()),
+            class: [KeyValue::new("class", class), KeyValue::new("tenant", id.tenant.clone())],
         }
     }
 
-    fn gauge_of(&self, figure: &'static Figure) -> Gauge<f64> {
-        let mut gauges = self.gauges.lock().unwrap_or_else(PoisonError::into_inner);
-        let build = || {
-            let builder = self.meter.f64_gauge(figure.name).with_unit(figure.unit);
-            builder.with_description(figure.description).build()
-        };
-        gauges.entry(figure.name).or_insert_with(build).clone()
-    }
-
-    fn counter_of(&self, figure: &'static Figure) -> Counter<u64> {
-        let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
-        let build = || {
-            let builder = self.meter.u64_counter(figure.name).with_unit(figure.unit);
-            builder.with_description(figure.description).build()
-        };
-        counters.entry(figure.name).or_insert_with(build).clone()
+    /// Makes the instrument of a connector's figure, if it is not there yet.
+    fn make(&self, figure: &'static Figure, kind: Kind) {
+        if !self.figures.lock().unwrap_or_else(PoisonError::into_inner).insert(figure.name) {
+            return;
+        }
+        let tasks = Arc::clone(&self.tasks);
+        match kind {
+            Kind::Gauge => {
+                let builder = self.meter.f64_observable_gauge(figure.name).with_unit(figure.unit);
+                let observe = builder.with_description(figure.description).with_callback(move |observer| {
+                    tasks.each(Instant::now(), |series| {
+                        if let Some(value) = series.now().gauges.get(figure.name) {
+                            observer.observe(*value, series.labels());
+                        }
+                    });
+                });
+                observe.build();
+            }
+            Kind::Counter => {
+                let builder = self.meter.u64_observable_counter(figure.name).with_unit(figure.unit);
+                let observe = builder.with_description(figure.description).with_callback(move |observer| {
+                    tasks.each(Instant::now(), |series| {
+                        if let Some(count) = series.named().counters.get(figure.name) {
+                            observer.observe(*count, series.labels());
+                        }
+                    });
+                });
+                observe.build();
+            }
+        }
     }
 
     /// Tasks that this worker has.
@@ -170,137 +165,215 @@ impl Metrics {
     }
 }
 
-/// What a task records, with its labels prebuilt. Dropping it leaves no state, no lag and no figure of the connector behind.
+/// What a figure of a connector is.
+enum Kind {
+    Gauge,
+    Counter,
+}
+
+/// Makes the instruments that ask the tasks' series when somebody collects.
+fn observe_tasks(meter: &Meter, tasks: &Arc<Tasks>) {
+    let counter = |name: &'static str, unit: &'static str, what: &'static str, observe: Observe<u64>| {
+        let tasks = Arc::clone(tasks);
+        let told = move |observer: &dyn AsyncInstrument<u64>| {
+            tasks.each(Instant::now(), |series| observe(series, observer));
+        };
+        meter.u64_observable_counter(name).with_unit(unit).with_description(what).with_callback(told).build();
+    };
+    for &(count, name, unit, what) in COUNTERS {
+        let observe = move |series: &Series, observer: &dyn AsyncInstrument<u64>| {
+            // What has never happened is no series.
+            if series.count(count) > 0 {
+                observer.observe(series.count(count), series.labels());
+            }
+        };
+        counter(name, unit, what, Box::new(observe));
+    }
+    for &(spent, name, what) in TIMES {
+        let tasks = Arc::clone(tasks);
+        let told = move |observer: &dyn AsyncInstrument<f64>| {
+            tasks.each(Instant::now(), |series| {
+                if series.seconds(spent) > 0.0 {
+                    observer.observe(series.seconds(spent), series.labels());
+                }
+            });
+        };
+        meter.f64_observable_counter(name).with_unit("s").with_description(what).with_callback(told).build();
+    }
+    let commits = |series: &Series, observer: &dyn AsyncInstrument<u64>| {
+        for (count, outcome) in [(Count::CommitsDone, "done"), (Count::CommitsFailed, "failed")] {
+            if series.count(count) > 0 {
+                observer.observe(series.count(count), &series.labels_and([("outcome", outcome)]));
+            }
+        }
+    };
+    counter("millrace.commits", "{commit}", "Commits of offsets or source positions", Box::new(commits));
+    let errors = |pick: fn(&(u64, u64)) -> u64| -> Observe<u64> {
+        Box::new(move |series, observer| {
+            for ((stage, kind), counts) in &series.named().errors {
+                observer.observe(pick(counts), &series.labels_and([("stage", stage), ("kind", kind)]));
+            }
+        })
+    };
+    let what = "Records that failed, by stage and kind of error";
+    counter("millrace.errors.records", "{record}", what, errors(|(records, _)| *records));
+    let what = "Failed operations, by stage and kind of error";
+    counter("millrace.errors.failures", "{failure}", what, errors(|(_, failures)| *failures));
+    observe_now(meter, tasks);
+}
+
+type Observe<T> = Box<dyn Fn(&Series, &dyn AsyncInstrument<T>) + Send + Sync>;
+
+/// As `observe_tasks`, for what has a value while a task is there.
+fn observe_now(meter: &Meter, tasks: &Arc<Tasks>) {
+    let all = Arc::clone(tasks);
+    meter
+        .u64_observable_gauge("millrace.task.state")
+        .with_unit("1")
+        .with_description("1, with the state that the task is in")
+        .with_callback(move |observer| {
+            all.each(Instant::now(), |series| {
+                if let Some(state) = series.now().state {
+                    observer.observe(1, &series.labels_and([("state", state_name(state))]));
+                }
+            });
+        })
+        .build();
+    let all = Arc::clone(tasks);
+    meter
+        .u64_observable_gauge("millrace.sink.lag.records")
+        .with_unit("{record}")
+        .with_description("Records in Kafka that are not written yet")
+        .with_callback(move |observer| {
+            all.each(Instant::now(), |series| {
+                if let Some((records, _)) = series.now().lag {
+                    observer.observe(records, series.labels());
+                }
+            });
+        })
+        .build();
+    let moment = |name: &'static str, what: &'static str, pick: fn(&Series) -> Option<f64>| {
+        let all = Arc::clone(tasks);
+        let told = move |observer: &dyn AsyncInstrument<f64>| {
+            all.each(Instant::now(), |series| {
+                if let Some(value) = pick(series) {
+                    observer.observe(value, series.labels());
+                }
+            });
+        };
+        meter.f64_observable_gauge(name).with_unit("s").with_description(what).with_callback(told).build();
+    };
+    let what = "Age of the oldest record that waits to be written";
+    moment("millrace.sink.lag.time", what, |series| series.now().lag.map(|(_, age)| age));
+    let what = "When the task had its last error, in seconds since 1970";
+    moment("millrace.errors.last.time", what, |series| series.named().last_error);
+}
+
+/// What a task records. With the last handle of a task its state, its lag and its connector's gauges are gone at once, its
+/// counters a few minutes later.
 #[derive(Debug)]
 pub struct TaskMetrics {
     metrics: Arc<Metrics>,
-    labels: Vec<KeyValue>,
-    state: Mutex<Option<TaskState>>,
-    lag_shown: AtomicBool,
-    /// Gauges of the connector that have a value
-    shown: Mutex<BTreeMap<&'static str, Gauge<f64>>>,
+    series: Arc<Series>,
+    /// Labels of histograms
+    class: [KeyValue; 2],
 }
 
 impl TaskMetrics {
     /// One write of `attempted` records to the store, of which `written` are durable.
     pub fn sink_write(&self, attempted: usize, written: usize, took: Duration) {
-        self.metrics.sink_batch_size.record(attempted as u64, &self.labels);
-        self.metrics.sink_write_duration.record(took.as_secs_f64(), &self.labels);
-        if written > 0 {
-            self.metrics.sink_records.add(written as u64, &self.labels);
-        }
+        self.metrics.sink_batch_size.record(attempted as u64, &self.class);
+        self.metrics.sink_write_duration.record(took.as_secs_f64(), &self.class);
+        self.series.add(Count::SinkWrites, 1);
+        self.series.spend(Spent::SinkWrites, took);
+        self.series.add(Count::SinkRecords, written as u64);
     }
 
     /// What failed for a passing reason is tried again: a write, the producing of a record, a question of a converter.
     pub fn retry(&self) {
-        self.metrics.retries.add(1, &self.labels);
+        self.series.add(Count::Retries, 1);
     }
 
     /// Writes that the store refused in favour of a newer version.
     pub fn sink_superseded(&self, records: u64) {
-        if records > 0 {
-            self.metrics.sink_superseded.add(records, &self.labels);
-        }
+        self.series.add(Count::Superseded, records);
     }
 
     /// How far the task is behind, over all its partitions.
     pub fn sink_lag(&self, records: u64, age: Duration) {
-        self.lag_shown.store(true, Ordering::Relaxed);
-        self.metrics.sink_lag_records.record(records, &self.labels);
-        self.metrics.sink_lag_seconds.record(age.as_secs_f64(), &self.labels);
+        self.series.now().lag = Some((records, age.as_secs_f64()));
     }
 
     /// Records that Kafka acknowledged.
     pub fn source_records(&self, records: u64) {
-        self.metrics.source_records.add(records, &self.labels);
+        self.series.add(Count::SourceRecords, records);
     }
 
     /// One poll of the source that brought something.
     pub fn source_poll(&self, took: Duration) {
-        self.metrics.source_poll_duration.record(took.as_secs_f64(), &self.labels);
+        self.metrics.source_poll_duration.record(took.as_secs_f64(), &self.class);
+        self.series.add(Count::SourcePolls, 1);
+        self.series.spend(Spent::SourcePolls, took);
     }
 
     /// One commit of offsets or positions.
     pub fn commit(&self, succeeded: bool, took: Duration) {
-        let labels = self.labels_and([KeyValue::new("outcome", if succeeded { "done" } else { "failed" })]);
-        self.metrics.commits.add(1, &labels);
-        self.metrics.commit_duration.record(took.as_secs_f64(), &labels);
+        self.metrics.commit_duration.record(took.as_secs_f64(), &self.class);
+        self.series.add(if succeeded { Count::CommitsDone } else { Count::CommitsFailed }, 1);
+        self.series.spend(Spent::Commits, took);
     }
 
     /// A dead letter was produced, or refused.
     pub fn dead_letter(&self, acknowledged: bool) {
-        self.metrics.dead_letter_requests.add(1, &self.labels);
-        if !acknowledged {
-            self.metrics.dead_letter_failures.add(1, &self.labels);
-        }
+        self.series.add(Count::DeadLetterRequests, 1);
+        self.series.add(Count::DeadLetterFailures, u64::from(!acknowledged));
     }
 
     /// Records passed over because the user tolerates them.
     pub fn skipped(&self, records: u64) {
-        self.metrics.skipped.add(records, &self.labels);
+        self.series.add(Count::Skipped, records);
     }
 
     /// An error was written to the log.
     pub fn logged(&self) {
-        self.metrics.logged.add(1, &self.labels);
+        self.series.add(Count::Logged, 1);
     }
 
     /// An operation that failed, on so many records; `stage` as in `fetch`, `decode`, `encode`, `write`; `kind` is `ErrorKind::name`.
     pub fn errors(&self, stage: &'static str, kind: &'static str, records: u64) {
-        let labels = self.labels_and([KeyValue::new("stage", stage), KeyValue::new("kind", kind)]);
-        self.metrics.errors.add(records, &labels);
-        self.metrics.failures.add(1, &labels);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.metrics.last_error.record(now.as_secs_f64(), &self.labels);
+        let mut named = self.series.named();
+        let counts = named.errors.entry((stage, kind)).or_default();
+        *counts = (counts.0 + records, counts.1 + 1);
+        named.last_error = Some(now.as_secs_f64());
     }
 
-    /// A figure of the connector's own has this value now.
+    /// A figure of the connector's own has this value now; none when it is no number.
     pub fn connector_gauge(&self, figure: &'static Figure, value: f64) {
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let gauge = shown.entry(figure.name).or_insert_with(|| self.metrics.gauge_of(figure));
-        gauge.record(value, &self.labels);
+        self.metrics.make(figure, Kind::Gauge);
+        self.series.now().gauges.insert(figure.name, value);
     }
 
     /// A figure of the connector's own has grown.
     pub fn connector_count(&self, figure: &'static Figure, more: u64) {
-        self.metrics.counter_of(figure).add(more, &self.labels);
+        self.metrics.make(figure, Kind::Counter);
+        *self.series.named().counters.entry(figure.name).or_default() += more;
     }
 
     /// The task starts again after an error.
     pub fn restart(&self) {
-        self.metrics.task_restarts.add(1, &self.labels);
+        self.series.add(Count::Restarts, 1);
     }
 
     /// The state that the task is in.
     pub fn state(&self, state: TaskState) {
-        let mut current = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if *current == Some(state) {
-            return;
-        }
-        if let Some(old) = current.replace(state) {
-            self.metrics.task_state.record(0, &self.labels_and([KeyValue::new("state", state_name(old))]));
-        }
-        self.metrics.task_state.record(1, &self.labels_and([KeyValue::new("state", state_name(state))]));
-    }
-
-    fn labels_and<const N: usize>(&self, more: [KeyValue; N]) -> Vec<KeyValue> {
-        self.labels.iter().cloned().chain(more).collect()
+        self.series.now().state = Some(state);
     }
 }
 
 impl Drop for TaskMetrics {
     fn drop(&mut self) {
-        if let Some(last) = *self.state.lock().unwrap_or_else(PoisonError::into_inner) {
-            self.metrics.task_state.record(0, &self.labels_and([KeyValue::new("state", state_name(last))]));
-        }
-        if self.lag_shown.load(Ordering::Relaxed) {
-            self.metrics.sink_lag_records.record(0, &self.labels);
-            self.metrics.sink_lag_seconds.record(0.0, &self.labels);
-        }
-        // Zero would be a figure, and may be an alarming one.
-        for gauge in self.shown.get_mut().unwrap_or_else(PoisonError::into_inner).values() {
-            gauge.record(f64::NAN, &self.labels);
-        }
+        self.series.leave();
     }
 }
 
@@ -315,3 +388,6 @@ fn state_name(state: TaskState) -> &'static str {
         TaskState::Fenced => "fenced",
     }
 }
+
+#[cfg(test)]
+mod tests;

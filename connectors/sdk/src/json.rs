@@ -1,16 +1,19 @@
 //! The only JSON reader and writer of the record path. Reading is lazy: [`validate`] checks the syntax of all of it once,
 //! [`parse_level`] opens one level and leaves subtrees as slices of the same buffer.
 
+mod members;
 mod names;
 mod scan;
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde::de::IgnoredAny;
 
 use crate::{Error, Result, Value};
+pub use members::{Member, members};
 pub use names::lasting_name;
 use names::{Found, Level};
 pub use scan::{Fault, Scanner, Text, Token};
@@ -227,6 +230,15 @@ pub enum Number {
     Beyond,
 }
 
+/// The value of a map's member that [`members`] has found, as [`parse_level`] leaves it.
+///
+/// # Errors
+/// `BadRecord` when the bytes are not JSON.
+pub fn parse_member(bytes: &Bytes, place: Range<usize>) -> Result<Value> {
+    let token = Scanner::at(bytes, place.start).token().map_err(|fault| refused(bytes, fault))?;
+    member(bytes, token)
+}
+
 fn member(buffer: &Bytes, token: Token) -> Result<Value> {
     Ok(match token {
         Token::Text(text) => Value::Str(text_at(buffer, &text)?),
@@ -304,7 +316,8 @@ fn write_plain(value: &impl serde::Serialize, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, value);
 }
 
-fn write_text(text: &str, out: &mut Vec<u8>) {
+/// Appends a text as JSON.
+pub fn write_text(text: &str, out: &mut Vec<u8>) {
     let (bytes, mut start) = (text.as_bytes(), 0);
     out.reserve(bytes.len() + bytes.len() / 4 + 2);
     out.push(b'"');

@@ -246,6 +246,10 @@ impl Converter for JsonConverter {
         CLASS
     }
 
+    fn is_plain_json(&self) -> bool {
+        !self.schemas_enabled
+    }
+
     fn open_at_once(&mut self) {
         self.opening = true;
     }

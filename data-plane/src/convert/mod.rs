@@ -37,6 +37,11 @@ pub trait Converter: Send + Sync {
     /// Told when somebody will look into every value: what has levels may as well be opened while it is checked.
     fn open_at_once(&mut self) {}
 
+    /// Whether payloads are JSON without a schema, and nothing else is to be known about them.
+    fn is_plain_json(&self) -> bool {
+        false
+    }
+
     /// What must be known before these payloads can be decoded; None when nothing is missing, which costs nothing for
     /// converters that never ask. After a preparation has ended well the same call says None.
     fn prepare_decode(&self, _topic: &str, _payloads: &mut dyn Iterator<Item = &[u8]>) -> Option<Preparation> {

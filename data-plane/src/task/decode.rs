@@ -1,18 +1,20 @@
 //! From a raw batch to the batch a connector sees. What cannot be decoded or transformed is named record by record.
 
-use millrace_sdk::{Batch, Bytes, Datum, Error, Header, Record, Result};
+use millrace_sdk::{Batch, Bytes, Datum, Error, Header, Record, Result, Value};
 
 use super::batch::{Envelope, RawBatch, RawHeader, Span};
 use super::dead_letter::DeadLetter;
 use super::failure::Stage;
 use crate::convert::{Converter, Preparation};
-use crate::transform::{Chain, Side};
+use crate::transform::{Chain, Edited, Side};
 
 /// The converters of a task.
 pub(super) struct Converters {
     pub(super) key: Box<dyn Converter>,
     pub(super) value: Box<dyn Converter>,
     pub(super) header: Box<dyn Converter>,
+    /// Whether the transforms change the text of values, which is JSON
+    edits: bool,
 }
 
 /// Records that are decoded and transformed at once: opened maps of so many stay in a processor's cache.
@@ -36,6 +38,10 @@ pub(super) struct Decoded {
 }
 
 impl Converters {
+    pub(super) fn new(key: Box<dyn Converter>, value: Box<dyn Converter>, header: Box<dyn Converter>) -> Self {
+        Self { key, value, header, edits: false }
+    }
+
     /// What the converters must ask somebody before they can decode a batch; mostly nothing.
     pub(super) fn prepare(&self, raw: &RawBatch) -> Option<Preparation> {
         let topic = &raw.origin.topic;
@@ -51,8 +57,9 @@ impl Converters {
 
     /// Converters open what the transforms look into.
     pub(super) fn open_for(&mut self, chain: &Chain) {
+        self.edits = chain.edits() == Some(Side::Value) && self.value.is_plain_json();
         for (side, converter) in [(Side::Key, &mut self.key), (Side::Value, &mut self.value)] {
-            if chain.opens(side) {
+            if chain.opens(side) && !(self.edits && side == Side::Value) {
                 converter.open_at_once();
             }
         }
@@ -61,26 +68,25 @@ impl Converters {
     /// Decodes and transforms a batch. Its records are those for which that went well, in order.
     pub(super) fn decode(&self, raw: &RawBatch, mut chain: Option<&mut Chain>) -> Decoded {
         let mut headers = self.headers(raw).into_iter();
-        let mut batch = Batch { origin: raw.origin.clone(), records: Vec::with_capacity(raw.records().len()) };
-        let mut undecodable = Vec::new();
+        let records = Vec::with_capacity(raw.records().len());
+        let mut decoded = Decoded { batch: Batch { origin: raw.origin.clone(), records }, undecodable: Vec::new() };
         // A part at a time, so that each step finds in the processor's cache what the one before has made.
         let mut part = Batch { origin: raw.origin.clone(), records: Vec::new() };
         for start in (0..raw.records().len()).step_by(PART) {
-            let Some(chain) = &mut chain else {
-                self.decode_part(raw, start, &mut headers, &mut batch.records, &mut undecodable);
-                continue;
-            };
-            self.decode_part(raw, start, &mut headers, &mut part.records, &mut undecodable);
-            for rejected in chain.apply(&mut part) {
-                // Every record of the batch came from the raw one.
-                let Some(index) = raw.index_of(rejected.offset) else { continue };
-                let (class, error) = (rejected.class, rejected.error);
-                undecodable.push(Undecodable { index, stage: Stage::Transform, class, error });
+            match &mut chain {
+                None => {
+                    let records = &mut decoded.batch.records;
+                    self.decode_part(raw, start, &mut headers, records, &mut decoded.undecodable);
+                }
+                Some(chain) if self.edits => self.edit_part(raw, start, &mut headers, chain, &mut decoded),
+                Some(chain) => {
+                    self.decode_part(raw, start, &mut headers, &mut part.records, &mut decoded.undecodable);
+                    decoded.transform(raw, chain, &mut part);
+                }
             }
-            batch.records.append(&mut part.records);
         }
-        undecodable.sort_by_key(|one| one.index);
-        Decoded { batch, undecodable }
+        decoded.undecodable.sort_by_key(|one| one.index);
+        decoded
     }
 
     fn decode_part(
@@ -91,34 +97,88 @@ impl Converters {
         records: &mut Vec<Record>,
         undecodable: &mut Vec<Undecodable>,
     ) {
-        let envelopes = &raw.records()[start..raw.records().len().min(start + PART)];
-        let payloads = |span: fn(&Envelope) -> Span| -> Vec<Option<Bytes>> {
-            envelopes.iter().map(|envelope| raw.slice(span(envelope))).collect()
-        };
+        let envelopes = part(raw, start);
         let topic = &raw.origin.topic;
-        let keys = self.key.decode(topic, &payloads(|envelope| envelope.key));
-        let values = self.value.decode(topic, &payloads(|envelope| envelope.value));
+        let keys = self.key.decode(topic, &payloads(raw, envelopes, |envelope| envelope.key));
+        let values = self.value.decode(topic, &payloads(raw, envelopes, |envelope| envelope.value));
         for (index, (envelope, (key, value))) in envelopes.iter().zip(keys.into_iter().zip(values)).enumerate() {
+            match self.record(envelope, key, value, named(&envelope.headers, headers)) {
+                Ok(record) => records.push(record),
+                Err((stage, class, error)) => {
+                    undecodable.push(Undecodable { index: start + index, stage, class, error });
+                }
+            }
+        }
+    }
+
+    /// As `decode_part` and the transforms after it, where they change the text of the values. What is not simple enough for
+    /// that goes the long way alone.
+    fn edit_part(
+        &self,
+        raw: &RawBatch,
+        start: usize,
+        headers: &mut impl Iterator<Item = Result<Datum>>,
+        chain: &mut Chain,
+        decoded: &mut Decoded,
+    ) {
+        let envelopes = part(raw, start);
+        let topic = &raw.origin.topic;
+        let keys = self.key.decode(topic, &payloads(raw, envelopes, |envelope| envelope.key));
+        let size: usize = envelopes.iter().filter_map(|envelope| envelope.value).map(|(from, to)| to - from).sum();
+        let mut text = Vec::with_capacity(size + size / 4);
+        let mut places = Vec::with_capacity(envelopes.len());
+        for (index, (envelope, key)) in envelopes.iter().zip(keys).enumerate() {
             let headers = named(&envelope.headers, headers);
-            let (stage, class, error) = match (key, value, headers) {
-                (Ok(key), Ok(value), Ok(headers)) => {
-                    records.push(Record {
-                        offset: envelope.offset,
-                        timestamp_ms: envelope.timestamp_ms,
-                        timestamp_kind: envelope.timestamp_kind,
-                        renamed_topic: None,
-                        key,
-                        value,
-                        headers,
-                    });
+            let payload = raw.slice(envelope.value);
+            let bare = bare(envelope);
+            let edited = payload.as_ref().and_then(|json| chain.edit(json, &bare, &raw.origin, &mut text));
+            let place = decoded.batch.records.len();
+            let value = match edited {
+                Some(Edited::Text(range)) => {
+                    places.push((place, range));
+                    Ok(Datum::Null)
+                }
+                Some(Edited::Value(value)) => Ok(Datum::schemaless(value)),
+                None => {
+                    let value = self.value.decode(topic, &[payload]).pop().unwrap_or(Ok(Datum::Null));
+                    match self.record(envelope, key, value, headers) {
+                        Ok(record) => {
+                            let mut one = Batch { origin: raw.origin.clone(), records: vec![record] };
+                            decoded.transform(raw, chain, &mut one);
+                        }
+                        Err((stage, class, error)) => {
+                            decoded.undecodable.push(Undecodable { index: start + index, stage, class, error });
+                        }
+                    }
                     continue;
                 }
-                (Err(error), ..) => (Stage::DecodeKey, self.key.class(), error),
-                (_, Err(error), _) => (Stage::DecodeValue, self.value.class(), error),
-                (.., Err(error)) => (Stage::DecodeHeader, self.header.class(), error),
             };
-            undecodable.push(Undecodable { index: start + index, stage, class, error });
+            match self.record(envelope, key, value, headers) {
+                Ok(record) => decoded.batch.records.push(record),
+                Err((stage, class, error)) => {
+                    places.pop_if(|(last, _)| *last == place);
+                    decoded.undecodable.push(Undecodable { index: start + index, stage, class, error });
+                }
+            }
         }
+        let text = Bytes::from(text);
+        for (place, range) in places {
+            decoded.batch.records[place].value = Datum::schemaless(Value::Json(text.slice(range)));
+        }
+    }
+
+    /// A record, or what of it could not be decoded.
+    fn record(
+        &self,
+        envelope: &Envelope,
+        key: Result<Datum>,
+        value: Result<Datum>,
+        headers: Result<Vec<Header>>,
+    ) -> Result<Record, (Stage, &'static str, Error)> {
+        let key = key.map_err(|error| (Stage::DecodeKey, self.key.class(), error))?;
+        let value = value.map_err(|error| (Stage::DecodeValue, self.value.class(), error))?;
+        let headers = headers.map_err(|error| (Stage::DecodeHeader, self.header.class(), error))?;
+        Ok(Record { key, value, headers, ..bare(envelope) })
     }
 
     /// The values of all headers of the batch, in order; most batches have none, which costs nothing.
@@ -126,6 +186,42 @@ impl Converters {
         let values: Vec<_> =
             raw.records().iter().flat_map(|record| &record.headers).map(|(_, span)| raw.slice(*span)).collect();
         if values.is_empty() { Vec::new() } else { self.header.decode(&raw.origin.topic, &values) }
+    }
+}
+
+impl Decoded {
+    /// Transforms records that are decoded and takes those over for which that went well.
+    fn transform(&mut self, raw: &RawBatch, chain: &mut Chain, part: &mut Batch) {
+        for rejected in chain.apply(part) {
+            // Every record of the batch came from the raw one.
+            let Some(index) = raw.index_of(rejected.offset) else { continue };
+            let (class, error) = (rejected.class, rejected.error);
+            self.undecodable.push(Undecodable { index, stage: Stage::Transform, class, error });
+        }
+        self.batch.records.append(&mut part.records);
+    }
+}
+
+/// The part of a batch that begins at a record.
+fn part(raw: &RawBatch, start: usize) -> &[Envelope] {
+    &raw.records()[start..raw.records().len().min(start + PART)]
+}
+
+fn payloads(raw: &RawBatch, envelopes: &[Envelope], span: fn(&Envelope) -> Span) -> Vec<Option<Bytes>> {
+    envelopes.iter().map(|envelope| raw.slice(span(envelope))).collect()
+}
+
+/// A record of which nothing is decoded.
+#[inline]
+fn bare(envelope: &Envelope) -> Record {
+    Record {
+        offset: envelope.offset,
+        timestamp_ms: envelope.timestamp_ms,
+        timestamp_kind: envelope.timestamp_kind,
+        renamed_topic: None,
+        key: Datum::Null,
+        value: Datum::Null,
+        headers: Vec::new(),
     }
 }
 

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::catalog::Catalog;
 use crate::kafka::Producers;
 use crate::lease::LeaseState;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, TaskMetrics};
 use crate::model::{TaskSpec, TaskStatus};
 
 mod batch;
@@ -64,6 +64,8 @@ pub struct TaskHandle {
     spec: Arc<TaskSpec>,
     paused: watch::Sender<bool>,
     stop: CancellationToken,
+    /// A task that has failed is told as failed until it is taken away
+    _metrics: Arc<TaskMetrics>,
     supervisor: Mutex<Option<JoinHandle<()>>>,
     stop_timeout: Duration,
 }
@@ -76,9 +78,12 @@ impl TaskHandle {
         let (paused, pause_seen) = watch::channel(spec.paused);
         let stop = CancellationToken::new();
         let stop_timeout = environment.stop_timeout;
-        let run = supervise::supervise(Arc::clone(&spec), environment, pause_seen, stop.clone());
+        let class = environment.catalog.name_of(&spec.class).unwrap_or("unknown");
+        let metrics = Arc::new(environment.metrics.task(&spec.id, class));
+        let told = Arc::clone(&metrics);
+        let run = supervise::supervise(Arc::clone(&spec), environment, told, pause_seen, stop.clone());
         let supervisor = Mutex::new(Some(tokio::spawn(run)));
-        Self { spec, paused, stop, supervisor, stop_timeout }
+        Self { spec, paused, stop, _metrics: metrics, supervisor, stop_timeout }
     }
 
     /// What it was started with.

@@ -52,11 +52,8 @@ async fn open(life: &Life) -> Result<Running> {
     let settings = settings(life)?;
     let plugin = life.environment.catalog.sink(&spec.class)?;
     let consumer_settings = consumer::settings(spec, &settings, &spec.config)?;
-    let mut converters = Converters {
-        key: converter(Role::Key, &spec.config, &spec.tenant_settings)?,
-        value: converter(Role::Value, &spec.config, &spec.tenant_settings)?,
-        header: converter(Role::Header, &spec.config, &spec.tenant_settings)?,
-    };
+    let make = |role| converter(role, &spec.config, &spec.tenant_settings);
+    let mut converters = Converters::new(make(Role::Key)?, make(Role::Value)?, make(Role::Header)?);
     let transforms = transform::chain(&spec.config)?;
     if let Some(chain) = &transforms {
         converters.open_for(chain);

@@ -153,10 +153,10 @@ fn next(kind: ErrorKind, internal_in_a_row: u32) -> Next {
 pub(super) async fn supervise(
     spec: Arc<TaskSpec>,
     environment: Arc<TaskEnvironment>,
+    metrics: Arc<TaskMetrics>,
     paused: watch::Receiver<bool>,
     stop: CancellationToken,
 ) {
-    let metrics = Arc::new(environment.metrics.task(&spec.id));
     let reporter = Arc::new(Reporter::new(Arc::clone(&spec), environment.statuses.clone(), Arc::clone(&metrics)));
     let life = Life { spec, environment, metrics, reporter, paused, stop };
     let mut backoff = Backoff::new(FIRST_DELAY, LAST_DELAY);

@@ -9,12 +9,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::config::invalid;
-use super::data::{SchemaCache, Side, basics, in_order, position, put, require_map, require_struct, take};
+use super::data::{SchemaCache, Side, basics, in_order, require_map, require_struct, take};
 use super::java::calendar::DAY_MS;
 use super::java::date_format::DateFormat;
 use super::java::number::{
     decimal_double, decimal_long, decimal_text, low_bits, narrow, narrow_double, parse_double, parse_integer, to_float,
 };
+use super::object::{Members, Object};
 use super::{Kind, PerRecord, Site, Verdict, sided};
 
 const PURPOSE: &str = "cast types";
@@ -114,6 +115,14 @@ impl Kind for Cast {
     fn opens(&self) -> Option<Side> {
         self.whole.is_none().then_some(self.side)
     }
+
+    fn edits(&self) -> bool {
+        self.whole.is_none()
+    }
+
+    fn edit(&mut self, members: &mut Object, _: &Record, _: &Site<'_>) -> Result<()> {
+        self.change(members)
+    }
 }
 
 impl Cast {
@@ -164,6 +173,16 @@ impl Cast {
     }
 }
 
+impl Cast {
+    fn change(&mut self, members: &mut impl Members) -> Result<()> {
+        for (name, kind) in &self.casts {
+            let cast = |value| cast(None, value, *kind, &mut self.scratch).map_err(|error| at(name, &error));
+            members.update(name, cast)?;
+        }
+        Ok(())
+    }
+}
+
 impl PerRecord for Cast {
     fn apply(&mut self, record: &mut Record, _: &Site<'_>) -> Result<Verdict> {
         if self.side.datum(record).is_null() {
@@ -175,17 +194,7 @@ impl PerRecord for Cast {
             (None, Some(kind)) => Datum::schemaless(cast(None, value, kind, &mut self.scratch)?),
             (None, None) => {
                 let mut fields = require_map(value, PURPOSE)?;
-                for (name, kind) in &self.casts {
-                    match position(&fields, name) {
-                        Some(index) => {
-                            let value = std::mem::replace(&mut fields[index].1, Value::Null);
-                            let cast = cast(None, value, *kind, &mut self.scratch);
-                            fields[index].1 = cast.map_err(|error| at(name, &error))?;
-                        }
-                        // As in Connect: a field that is not there is null from now on.
-                        None => put(&mut fields, name, Value::Null),
-                    }
-                }
+                self.change(&mut fields)?;
                 Datum::schemaless(Value::Map(fields))
             }
         };

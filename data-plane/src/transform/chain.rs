@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use millrace_sdk::{Batch, Error, Record, SourceRecord, TimestampKind};
+use millrace_sdk::{Batch, Bytes, Error, Record, SourceRecord, TimestampKind, TopicPartition};
 
+use super::object::{Edited, Object};
 use super::predicate::Predicate;
 use super::{Side, Site, Transform};
 
@@ -34,6 +35,8 @@ pub(crate) struct Chain {
     stages: Vec<Stage>,
     /// Reused from batch to batch
     selected: Vec<bool>,
+    /// Reused from record to record
+    object: Object,
 }
 
 /// A source's records after the transforms, and those that failed.
@@ -45,12 +48,42 @@ pub(crate) struct SourceOutcome {
 
 impl Chain {
     pub(super) fn new(stages: Vec<Stage>) -> Self {
-        Self { stages, selected: Vec::new() }
+        Self { stages, selected: Vec::new(), object: Object::default() }
     }
 
     /// Whether keys or values are opened for every record, so that it is best done when they are decoded.
     pub(crate) fn opens(&self, side: Side) -> bool {
         self.stages.first().is_some_and(|stage| stage.condition.is_none() && stage.transform.opens() == Some(side))
+    }
+
+    /// The side of which all transforms do no more than change members, when that is a map without a schema.
+    pub(crate) fn edits(&self) -> Option<Side> {
+        let side = self.stages.first()?.transform.opens()?;
+        let edits = |stage: &Stage| {
+            stage.condition.is_none() && stage.transform.edits() && stage.transform.opens() == Some(side)
+        };
+        self.stages.iter().all(edits).then_some(side)
+    }
+
+    /// Transforms the JSON of a sink's record, appending its text to `out`, when [`Chain::edits`] says that this can be done.
+    /// The record itself is without it. None when it is not that simple, or fails: then the whole way has to be gone, which
+    /// says what is wrong with what.
+    pub(crate) fn edit(
+        &mut self,
+        json: &Bytes,
+        record: &Record,
+        origin: &TopicPartition,
+        out: &mut Vec<u8>,
+    ) -> Option<Edited> {
+        if !self.object.begin(json) {
+            return None;
+        }
+        let site = Site::Sink(origin);
+        for stage in &mut self.stages {
+            stage.transform.edit(&mut self.object, record, &site).ok()?;
+        }
+        let start = out.len();
+        self.object.finish(out).inspect_err(|_| out.truncate(start)).ok()
     }
 
     /// Transforms a sink's batch in place; failed records are taken out and answered in offset order.

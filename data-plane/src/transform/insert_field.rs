@@ -8,9 +8,9 @@ use serde::Deserialize;
 
 use super::config::invalid;
 use super::data::{
-    Fields, SchemaCache, Side, TIMESTAMP, add_field, basics, in_order, logical, plain, put, require_map,
-    require_struct, take,
+    SchemaCache, Side, TIMESTAMP, add_field, basics, in_order, logical, plain, require_map, require_struct, take,
 };
+use super::object::{Members, Object};
 use super::{Kind, PerRecord, Site, Verdict, sided};
 
 const PURPOSE: &str = "field insertion";
@@ -108,6 +108,14 @@ impl Kind for InsertField {
     fn opens(&self) -> Option<Side> {
         Some(self.side)
     }
+
+    fn edits(&self) -> bool {
+        true
+    }
+
+    fn edit(&mut self, members: &mut Object, record: &Record, site: &Site<'_>) -> Result<()> {
+        self.insert(members, record, site, false)
+    }
 }
 
 impl InsertField {
@@ -132,11 +140,11 @@ impl InsertField {
         }
     }
 
-    fn insert(&mut self, fields: &mut Fields, record: &Record, site: &Site<'_>, typed: bool) -> Result<()> {
+    fn insert(&mut self, fields: &mut impl Members, record: &Record, site: &Site<'_>, typed: bool) -> Result<()> {
         if self.topic.is_some() {
             let text = self.topic_text(site.topic(record));
             if let Some(spec) = &self.topic {
-                put(fields, &spec.name, Value::Str(text));
+                fields.put(&spec.name, Value::Str(text));
             }
         }
         // What a record of a source does not have yet is left out, or null in a struct.
@@ -144,19 +152,19 @@ impl InsertField {
         if let Some(spec) = &self.partition
             && let Some(value) = site.partition(record).map(|number| Value::Int(number.into())).or(absent.clone())
         {
-            put(fields, &spec.name, value);
+            fields.put(&spec.name, value);
         }
         if let Some(spec) = &self.offset {
-            put(fields, &spec.name, Value::Int(site.offset(record, PURPOSE)?));
+            fields.put(&spec.name, Value::Int(site.offset(record, PURPOSE)?));
         }
         let time = if typed { Value::Timestamp } else { Value::Int };
         if let Some(spec) = &self.timestamp
             && let Some(value) = record.timestamp_ms.map(time).or(absent)
         {
-            put(fields, &spec.name, value);
+            fields.put(&spec.name, value);
         }
         if let Some((spec, value)) = &self.fixed {
-            put(fields, &spec.name, Value::Str(value.clone()));
+            fields.put(&spec.name, Value::Str(value.clone()));
         }
         Ok(())
     }

@@ -5,8 +5,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::config::{empty_list, non_empty};
-use super::data::{Fields, Side, position, put, require_map, require_struct, take, take_field};
+use super::data::{Fields, Side, require_map, require_struct, take, take_field};
 use super::java::number::{decimal, decimal_double, decimal_long, low_bits, narrow, parse_decimal, to_float};
+use super::object::{Members, Object};
 use super::{Kind, PerRecord, Site, Verdict, sided};
 
 const PURPOSE: &str = "mask fields";
@@ -63,9 +64,21 @@ impl Kind for MaskField {
     fn opens(&self) -> Option<Side> {
         Some(self.side)
     }
+
+    fn edits(&self) -> bool {
+        true
+    }
+
+    fn edit(&mut self, members: &mut Object, _: &Record, _: &Site<'_>) -> Result<()> {
+        self.change(members)
+    }
 }
 
 impl MaskField {
+    fn change(&self, members: &mut impl Members) -> Result<()> {
+        self.fields.iter().try_for_each(|name| members.update(name, |value| self.masked(None, value)))
+    }
+
     fn masked(&self, schema: Option<&Schema>, value: Value) -> Result<Value> {
         match (&self.replacement, value) {
             (_, Value::Null) => Ok(Value::Null),
@@ -144,16 +157,7 @@ impl PerRecord for MaskField {
         let fields = match &schema {
             None => {
                 let mut fields = require_map(value, PURPOSE)?;
-                for name in &self.fields {
-                    match position(&fields, name) {
-                        Some(index) => {
-                            let value = std::mem::replace(&mut fields[index].1, Value::Null);
-                            fields[index].1 = self.masked(None, value)?;
-                        }
-                        // As in Connect: a field that is not there is null from now on.
-                        None => put(&mut fields, name, Value::Null),
-                    }
-                }
+                self.change(&mut fields)?;
                 fields
             }
             Some(schema) => {

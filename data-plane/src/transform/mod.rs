@@ -26,6 +26,7 @@ mod jsonpath;
 mod mask_field;
 mod message_timestamp_router;
 mod millrace;
+mod object;
 mod predicate;
 mod regex_router;
 mod replace_field;
@@ -43,6 +44,8 @@ use millrace_sdk::{Config, Error, Flat, Problem, Record, Result, TopicPartition}
 pub(crate) use chain::{Chain, Rejected};
 pub(crate) use config::{chain, findings};
 pub(crate) use data::Side;
+pub(crate) use object::Edited;
+use object::Object;
 
 /// All transforms.
 const TRANSFORMS: &[Entry] = &[
@@ -151,6 +154,20 @@ pub(crate) trait Kind: PerRecord + Sized {
         None
     }
 
+    /// Whether all that it does to maps without a schema is done by [`Kind::edit`].
+    fn edits(&self) -> bool {
+        false
+    }
+
+    /// Changes members of a map without a schema, which is the record's key or value as [`Kind::opens`] says; it is not in the
+    /// record.
+    ///
+    /// # Errors
+    /// As [`PerRecord::apply`], which is called then in its place with all of the record.
+    fn edit(&mut self, _members: &mut Object, _record: &Record, _site: &Site<'_>) -> Result<()> {
+        Err(Error::internal("this transform edits nothing"))
+    }
+
     /// Told what its options begin with, such as `transforms.a.`, for errors that name one.
     fn named(&mut self, _prefix: &str) {}
 }
@@ -159,6 +176,12 @@ pub(crate) trait Kind: PerRecord + Sized {
 pub(crate) trait Transform: Send + Sync {
     /// As [`Kind::opens`]
     fn opens(&self) -> Option<Side>;
+
+    /// As [`Kind::edits`]
+    fn edits(&self) -> bool;
+
+    /// As [`Kind::edit`]
+    fn edit(&mut self, members: &mut Object, record: &Record, site: &Site<'_>) -> Result<()>;
 
     /// Transforms the records of a batch, or those of them that are selected. Dropped and failed records are taken out.
     fn apply(&mut self, records: &mut Vec<Record>, site: &Site<'_>, selected: Option<&[bool]>) -> Vec<Rejected>;
@@ -174,6 +197,14 @@ struct Each<K> {
 impl<K: Kind> Transform for Each<K> {
     fn opens(&self) -> Option<Side> {
         self.inner.opens()
+    }
+
+    fn edits(&self) -> bool {
+        self.inner.edits()
+    }
+
+    fn edit(&mut self, members: &mut Object, record: &Record, site: &Site<'_>) -> Result<()> {
+        self.inner.edit(members, record, site)
     }
 
     fn apply(&mut self, records: &mut Vec<Record>, site: &Site<'_>, selected: Option<&[bool]>) -> Vec<Rejected> {

@@ -8,9 +8,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::config::invalid;
-use super::data::{
-    Fields, SchemaCache, Side, add_field, basics, in_order, position, put, require_map, require_struct, take,
-};
+use super::data::{SchemaCache, Side, add_field, basics, in_order, require_map, require_struct, take};
+use super::object::{Members, Object};
 use super::{Kind, PerRecord, Site, Verdict, sided};
 
 const PURPOSE: &str = "field replacement";
@@ -94,6 +93,15 @@ impl Kind for ReplaceField {
     fn opens(&self) -> Option<Side> {
         Some(self.side)
     }
+
+    fn edits(&self) -> bool {
+        true
+    }
+
+    fn edit(&mut self, members: &mut Object, _: &Record, _: &Site<'_>) -> Result<()> {
+        self.change(members);
+        Ok(())
+    }
 }
 
 impl ReplaceField {
@@ -105,24 +113,14 @@ impl ReplaceField {
         self.renames.iter().find(|(old, _)| old.len() == name.len() && old == name).map(|(_, new)| new)
     }
 
-    fn map(&self, mut fields: Fields) -> Fields {
-        fields.retain(|(name, _)| self.keeps(name));
-        if self.renames.iter().any(|(_, new)| position(&fields, new).is_some())
-            || self.reverse.len() < self.renames.len()
-        {
-            // A new name may be there already. Two fields of one name: the later one counts.
-            let mut renamed = Vec::with_capacity(fields.len());
-            for (name, value) in fields {
-                put(&mut renamed, self.new_name(&name).unwrap_or(&name), value);
-            }
-            return renamed;
+    fn change(&self, members: &mut impl Members) {
+        members.retain(|name| self.keeps(name));
+        let is_there = |(_, new): &(String, ByteString)| members.position(new).is_some();
+        let may_meet = self.reverse.len() < self.renames.len() || self.renames.iter().any(is_there);
+        members.rename(|name| self.new_name(name));
+        if may_meet {
+            members.merge();
         }
-        for (name, _) in &mut fields {
-            if let Some(new) = self.new_name(name) {
-                *name = new.clone();
-            }
-        }
-        fields
     }
 
     fn updated(&self, schema: &Schema) -> Result<Updated> {
@@ -153,7 +151,11 @@ impl PerRecord for ReplaceField {
         }
         let (schema, value) = take(datum);
         *datum = match schema {
-            None => Datum::schemaless(Value::Map(self.map(require_map(value, PURPOSE)?))),
+            None => {
+                let mut fields = require_map(value, PURPOSE)?;
+                self.change(&mut fields);
+                Datum::schemaless(Value::Map(fields))
+            }
             Some(schema) => {
                 let mut old = in_order(&schema, require_struct(&schema, value, PURPOSE)?, self.defaults);
                 let mut cache = std::mem::take(&mut self.schemas);

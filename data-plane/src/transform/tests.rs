@@ -10,6 +10,7 @@ mod config;
 mod confluent;
 mod debezium;
 mod millrace;
+mod object;
 mod typed;
 mod untyped;
 

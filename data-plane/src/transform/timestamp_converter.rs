@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::config::invalid;
 use super::data::{
-    DATE, SchemaCache, Side, TIME, TIMESTAMP, basics, in_order, logical, plain, position, put, require_map,
-    require_struct, require_struct_schema, take,
+    DATE, SchemaCache, Side, TIME, TIMESTAMP, basics, in_order, logical, plain, require_map, require_struct,
+    require_struct_schema, take,
 };
 use super::java::calendar::DAY_MS;
 use super::java::date_format::DateFormat;
+use super::object::{Members, Object};
 use super::{Kind, PerRecord, Site, Verdict, sided};
 
 const PURPOSE: &str = "converting timestamp formats";
@@ -113,6 +114,14 @@ impl Kind for TimestampConverter {
 
     fn opens(&self) -> Option<Side> {
         self.field.as_ref().map(|_| self.side)
+    }
+
+    fn edits(&self) -> bool {
+        self.field.is_some()
+    }
+
+    fn edit(&mut self, members: &mut Object, _: &Record, _: &Site<'_>) -> Result<()> {
+        self.field.as_ref().map_or(Ok(()), |name| members.update(name, |value| self.convert(value, None)))
     }
 }
 
@@ -262,14 +271,7 @@ impl PerRecord for TimestampConverter {
             (Some(schema), _) => self.with_schema(&schema, value)?,
             (None, Some(name)) if !matches!(value, Value::Null) => {
                 let mut fields = require_map(value, PURPOSE)?;
-                match position(&fields, name) {
-                    Some(index) => {
-                        let value = std::mem::replace(&mut fields[index].1, Value::Null);
-                        fields[index].1 = self.convert(value, None)?;
-                    }
-                    // As in Connect: a field that is not there is null from now on.
-                    None => put(&mut fields, name, Value::Null),
-                }
+                fields.update(name, |value| self.convert(value, None))?;
                 Datum::schemaless(Value::Map(fields))
             }
             (None, _) => match self.convert(value, None)? {

@@ -95,9 +95,22 @@ pub(super) enum Found {
 }
 
 impl Level<'_> {
+    fn guess(&self) -> usize {
+        self.before.map_or(self.names.start, |before| self.names.known[before].next)
+    }
+
+    /// Takes the next name if it is the one that came here the last time: `rest` begins with it and a quote after it.
+    #[inline]
+    pub(super) fn find_usual(&mut self, rest: &[u8]) -> Option<Found> {
+        let guess = self.guess();
+        let known = self.names.known.get(guess)?.text.as_bytes();
+        let is_it = rest.get(known.len()) == Some(&b'"') && rest.starts_with(known);
+        is_it.then(|| self.enter(guess))
+    }
+
     /// The next name.
     pub(super) fn find(&mut self, name: &[u8]) -> Found {
-        let guess = self.before.map_or(self.names.start, |before| self.names.known[before].next);
+        let guess = self.guess();
         let place = match self.names.known.get(guess) {
             Some(known) if known.text.as_bytes() == name => guess,
             _ => match self.look_up(name) {
@@ -105,6 +118,11 @@ impl Level<'_> {
                 None => return Found::Unknown,
             },
         };
+        self.enter(place)
+    }
+
+    #[inline]
+    fn enter(&mut self, place: usize) -> Found {
         if self.first.is_none() {
             self.first = Some(place);
             self.names.start = place;

@@ -72,6 +72,12 @@ impl<'a> Scanner<'a> {
         self.at
     }
 
+    /// Passes over so many bytes that the caller has seen.
+    #[inline]
+    pub(super) fn skip(&mut self, bytes: usize) {
+        self.at += bytes;
+    }
+
     /// Passes over all that is left, unseen.
     pub fn leave(&mut self) {
         (self.at, self.outer) = (self.bytes.len(), 0);
@@ -94,6 +100,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next byte that is no white space; it is not taken.
+    #[inline]
     pub fn peek(&mut self) -> Option<u8> {
         loop {
             match self.bytes.get(self.at) {
@@ -104,6 +111,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Takes a byte after white space, if it is the next one.
+    #[inline]
     pub fn take(&mut self, wanted: u8) -> bool {
         let found = self.peek() == Some(wanted);
         self.at += usize::from(found);
@@ -111,6 +119,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// As [`Self::take`], and it must be there.
+    #[inline]
     pub fn expect(&mut self, wanted: u8) -> Scanned<()> {
         if self.take(wanted) { Ok(()) } else { self.wrong() }
     }
@@ -125,6 +134,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A text.
+    #[inline]
     pub fn text(&mut self) -> Scanned<Text> {
         self.expect(b'"')?;
         let start = self.at;
@@ -172,6 +182,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A name and the colon after it.
+    #[inline]
     pub fn name(&mut self) -> Scanned<Text> {
         let name = self.text()?;
         self.expect(b':')?;
@@ -180,6 +191,7 @@ impl<'a> Scanner<'a> {
 
     /// Whether one more member follows in a map or list that ends with `close`; `index` counts those before it. The end is
     /// taken, and so are commas.
+    #[inline]
     pub fn more(&mut self, index: usize, close: u8) -> Scanned<bool> {
         let ended = if index == 0 {
             self.take(close)
@@ -213,13 +225,19 @@ impl<'a> Scanner<'a> {
 
     /// A whole value, whatever is in it; white space around it is not part of the answer.
     pub fn value(&mut self) -> Scanned<Range<usize>> {
-        let first = self.peek();
+        self.peek();
         let start = self.at;
-        match first {
-            Some(b'{' | b'[') => self.nested()?,
-            _ => self.scalar(first)?,
-        }
+        self.pass()?;
         Ok(start..self.at)
+    }
+
+    /// Walks over a whole value.
+    #[inline]
+    pub fn pass(&mut self) -> Scanned<()> {
+        match self.peek() {
+            Some(b'{' | b'[') => self.nested(),
+            first => self.scalar(first),
+        }
     }
 
     fn scalar(&mut self, first: Option<u8>) -> Scanned<()> {

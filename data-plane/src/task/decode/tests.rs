@@ -16,7 +16,7 @@ fn converters(header: &str) -> Converters {
         ("header.converter.schemas.enable".to_owned(), "false".to_owned()),
     ]);
     let make = |role| converter(role, &config, &Flat::new()).unwrap();
-    Converters { key: make(Role::Key), value: make(Role::Value), header: make(Role::Header) }
+    Converters::new(make(Role::Key), make(Role::Value), make(Role::Header))
 }
 
 fn raw(records: Vec<Written>) -> RawBatch {

@@ -82,7 +82,7 @@ pub(in crate::task) fn spec(tolerance: &str) -> Arc<TaskSpec> {
 /// A writer to `store`.
 pub(in crate::task) fn writer(store: Arc<dyn SinkTask>, tolerance: &str) -> Writer {
     let spec = spec(tolerance);
-    let metrics = Arc::new(crate::metrics::Metrics::global().task(&spec.id));
+    let metrics = Arc::new(crate::metrics::Metrics::global().task(&spec.id, "c"));
     let (statuses, _) = tokio::sync::mpsc::unbounded_channel();
     let reporter = Arc::new(Reporter::new(Arc::clone(&spec), statuses, Arc::clone(&metrics)));
     reporter.state(TaskState::Running);

@@ -131,7 +131,7 @@ fn running(store: &Arc<Store>, fetcher: Fetcher, stop: &CancellationToken, is_lo
     let make = |role| converter(role, &Flat::new(), &Flat::new()).unwrap();
     Running {
         life,
-        converters: Converters { key: make(Role::Key), value: make(Role::Value), header: make(Role::Header) },
+        converters: Converters::new(make(Role::Key), make(Role::Value), make(Role::Header)),
         transforms: None,
         writer,
         fetcher,
