@@ -175,8 +175,9 @@ unsafe fn slice<'a>(start: *const c_void, length: usize) -> Option<&'a [u8]> {
     (!start.is_null()).then(|| unsafe { std::slice::from_raw_parts(start.cast(), length) })
 }
 
-/// Few heaps instead of eight per core: what one thread frees another can then use. Measured, it costs no time. To be called
-/// before there are many threads.
+/// Few heaps instead of eight per core: what one thread frees another can then use. A busy task has five threads that allocate;
+/// with two heaps they waited for each other's locks, or did not, as chance had dealt them out: half the time went there. To be
+/// called before there are many threads.
 pub(crate) fn few_heaps() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
@@ -186,7 +187,7 @@ pub(crate) fn few_heaps() {
             fn mallopt(parameter: c_int, value: c_int) -> c_int;
         }
         // SAFETY: glibc's own function and constant; it only sets a number, under malloc's lock.
-        unsafe { mallopt(M_ARENA_MAX, 2) };
+        unsafe { mallopt(M_ARENA_MAX, 8) };
     }
 }
 

@@ -46,7 +46,7 @@ impl SinkConnector for Capture {
 impl SinkTask for CaptureSink {
     async fn write(&self, batch: &Batch) -> Result<WriteReport> {
         let mut report = WriteReport::all_durable();
-        let mut lines = Vec::new();
+        let mut lines = self.output.buffer();
         for (index, record) in batch.records.iter().enumerate() {
             let before = lines.len();
             match line(batch, record, &mut lines) {

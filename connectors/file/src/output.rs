@@ -12,7 +12,12 @@ use millrace_sdk::{Error, Findings, Problem, Result};
 pub(crate) struct Output {
     path: String,
     file: Arc<Mutex<File>>,
+    /// The room of the last text, for the next one
+    spare: Mutex<Vec<u8>>,
 }
+
+/// Room beyond that is given back.
+const MOST_SPARE: usize = 1024 * 1024;
 
 impl Output {
     /// What can be said of a path without opening it.
@@ -32,18 +37,31 @@ impl Output {
     pub(crate) fn open(path: String) -> Result<Self> {
         let file = OpenOptions::new().create(true).append(true).open(&path);
         let file = file.map_err(|error| unwritable(&path, error))?;
-        Ok(Self { path, file: Arc::new(Mutex::new(file)) })
+        Ok(Self { path, file: Arc::new(Mutex::new(file)), spare: Mutex::default() })
+    }
+
+    /// An empty text with as much room as the last one took.
+    pub(crate) fn buffer(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.spare.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Appends text in one write, so that what several batches append at once does not mix within a line.
-    pub(crate) async fn append(&self, text: Vec<u8>) -> Result<()> {
+    pub(crate) async fn append(&self, mut text: Vec<u8>) -> Result<()> {
         let file = self.file.clone();
         let written = tokio::task::spawn_blocking(move || {
             let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-            file.write_all(&text).and_then(|()| file.flush())
+            file.write_all(&text).and_then(|()| file.flush()).map(|()| {
+                text.clear();
+                text
+            })
         });
         match written.await {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(spare)) => {
+                if spare.capacity() <= MOST_SPARE {
+                    *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = spare;
+                }
+                Ok(())
+            }
             Ok(Err(error)) => Err(unwritable(&self.path, error)),
             Err(error) => Err(Error::internal("writing the file was cut short").because(error)),
         }

@@ -40,7 +40,7 @@ impl SinkConnector for Sink {
 impl SinkTask for FileSink {
     async fn write(&self, batch: &Batch) -> Result<WriteReport> {
         let mut report = WriteReport::all_durable();
-        let mut text = String::new();
+        let mut text = String::from_utf8(self.output.buffer()).unwrap_or_default();
         for (index, record) in batch.records.iter().enumerate() {
             let before = text.len();
             match java::print(&record.value, &mut text) {

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use millrace_sdk::Result;
-use rdkafka::producer::FutureProducer;
 
 use super::client::{ClientSettings, creation_error};
+use super::{Counting, Producer};
 
 /// A producer that lives as long as somebody holds it.
-pub type SharedProducer = Arc<FutureProducer>;
+pub type SharedProducer = Arc<Producer>;
 
 /// Producers by their settings.
 #[derive(Default)]
 pub struct Producers {
-    by_settings: Mutex<BTreeMap<ClientSettings, Weak<FutureProducer>>>,
+    by_settings: Mutex<BTreeMap<ClientSettings, Weak<Producer>>>,
 }
 
 impl Producers {
@@ -29,8 +29,10 @@ impl Producers {
             return Ok(producer);
         }
         producers.retain(|_, producer| producer.strong_count() > 0);
-        let producer: FutureProducer =
-            settings.config().create().map_err(|error| creation_error("a Kafka producer", error))?;
+        let producer: Producer = settings
+            .config()
+            .create_with_context(Counting)
+            .map_err(|error| creation_error("a Kafka producer", error))?;
         let producer = Arc::new(producer);
         producers.insert(settings.clone(), Arc::downgrade(&producer));
         Ok(producer)

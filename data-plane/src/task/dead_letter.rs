@@ -7,13 +7,14 @@ use std::time::Duration;
 use futures::future::try_join_all;
 use millrace_sdk::{Error, ErrorKind, Result, TopicPartition};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::FutureRecord;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
 use super::batch::RawRecord;
 use super::failure::{Failure, Stage};
 use crate::framework::{CommonSettings, NewTopicSettings, Tolerance};
-use crate::kafka::{ClientKind, ClientSettings, Producers, SharedProducer, TopicOutcome, ensure_topic};
+use crate::kafka::{
+    ClientKind, ClientSettings, Deliveries, Outgoing, Producers, SharedProducer, TopicOutcome, ensure_topic,
+};
 use crate::metrics::TaskMetrics;
 use crate::model::TaskSpec;
 
@@ -222,18 +223,19 @@ impl DeadLetters {
         value: Option<&[u8]>,
         headers: OwnedHeaders,
     ) -> Result<(), Code> {
-        let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(&topic.name).headers(headers);
-        if let Some(key) = letter.key {
-            record = record.key(key);
-        }
-        if let Some(value) = value {
-            record = record.payload(value);
-        }
-        if let Some(timestamp) = letter.timestamp_ms {
-            record = record.timestamp(timestamp);
-        }
-        let sent = topic.producer.send(record, rdkafka::util::Timeout::After(PATIENCE)).await;
-        sent.map(drop).map_err(|(error, _)| error.rdkafka_error_code().unwrap_or(Code::Unknown))
+        let record = Outgoing {
+            topic: &topic.name,
+            partition: None,
+            timestamp_ms: letter.timestamp_ms,
+            key: letter.key,
+            value,
+            headers: Some(headers),
+        };
+        let code = |error: rdkafka::error::KafkaError| error.rdkafka_error_code().unwrap_or(Code::Unknown);
+        let mut deliveries = Deliveries::default();
+        let sent = tokio::time::timeout(PATIENCE, deliveries.send(&topic.producer, record)).await;
+        sent.map_err(|_| Code::QueueFull)?.map_err(code)?;
+        deliveries.finished().await.into_iter().next().map_or(Ok(()), |(error, _)| Err(code(error)))
     }
 
     /// The record's own headers, and the cause.

@@ -7,12 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use futures::future::try_join_all;
 use millrace_sdk::{Error, Flat, Position, Positions, Result};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
-use rdkafka::producer::FutureRecord;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use serde::{Deserialize, Serialize};
@@ -20,7 +18,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::framework::{self, NewTopicSettings};
 use crate::kafka::client::creation_error;
-use crate::kafka::{self, ClientKind, ClientSettings, Quiet, SharedProducer, ensure_topic};
+use crate::kafka::{self, ClientKind, ClientSettings, Deliveries, Outgoing, Quiet, SharedProducer, ensure_topic};
 use crate::model::TaskSpec;
 
 /// Partitions of a new topic, as in Kafka Connect.
@@ -180,14 +178,18 @@ impl OffsetsTopic {
     /// `Transient` when it has not in time, `BadConfig` when it refuses.
     pub async fn store(&self, producer: &SharedProducer, positions: &[Position]) -> Result<()> {
         let records = self.records(positions)?;
-        let sends = records.iter().map(|(key, value)| async move {
-            let mut record = FutureRecord::to(&self.topic).key(key);
-            record.payload = value.as_ref();
-            let sent = producer.send(record, WRITE_LIMIT).await;
-            sent.map(drop).map_err(|(error, _)| self.refused(error))
-        });
-        match tokio::time::timeout(WRITE_LIMIT, try_join_all(sends)).await {
-            Ok(stored) => stored.map(drop),
+        let all = async {
+            let mut deliveries = Deliveries::default();
+            for (key, value) in &records {
+                let (key, value) = (Some(key.as_ref()), value.as_deref());
+                let record = Outgoing { topic: &self.topic, key, value, ..Outgoing::default() };
+                deliveries.send(producer, record).await.map_err(|error| self.refused(error))?;
+            }
+            let refused = deliveries.finished().await.into_iter().next();
+            refused.map_or(Ok(()), |(error, _)| Err(self.refused(error)))
+        };
+        match tokio::time::timeout(WRITE_LIMIT, all).await {
+            Ok(stored) => stored,
             Err(_) => Err(Error::transient(format!(
                 "the offsets topic {} did not take the positions within {} s",
                 self.topic,

@@ -5,16 +5,15 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use millrace_sdk::{Boundary, Error, ErrorKind, Position, Positions, Result, SourceBatch, SourceTask};
-use rdkafka::producer::future_producer::DeliveryFuture;
 use tokio::time::MissedTickBehavior;
 
 use super::lost::Lost;
 use super::offsets_key;
 use super::poll;
-use super::produce::{Encoded, Output, delivered, unsent};
+use super::produce::{Encoded, Output, not_taken, unsent};
 use super::transactions::{Failed, Transactions};
 use crate::framework::{SourceSettings, TransactionBoundary, transactional_id};
-use crate::kafka::{ClientSettings, SharedProducer};
+use crate::kafka::{ClientSettings, Deliveries, Outgoing, SharedProducer};
 use crate::task::offsets_topic::{OffsetsTopic, SetRecord};
 use crate::task::{Failure, Life, Stage};
 
@@ -50,10 +49,10 @@ pub(super) async fn settle(
                 }
                 let (key, value) = offsets.set_record(mine)?;
                 transactions.begin().await.map_err(Failed::into_error)?;
-                let sent = transactions
-                    .producer()
-                    .send_result(rdkafka::producer::FutureRecord::to(offsets.name()).key(&key).payload(&value));
-                sent.map_err(|(error, _)| Error::transient("cannot store the set of tasks").because(error))?;
+                let (key, value) = (Some(key.as_ref()), Some(value.as_ref()));
+                let record = Outgoing { topic: offsets.name(), key, value, ..Outgoing::default() };
+                let sent = Deliveries::default().send(transactions.producer(), record).await;
+                sent.map_err(|error| Error::transient("cannot store the set of tasks").because(error))?;
                 transactions.commit().await.map_err(Failed::into_error)?;
             }
             _ if began.elapsed() > SET_LIMIT => {
@@ -93,7 +92,8 @@ struct Open {
     broken: Option<Error>,
     /// Kept where a refused record can be left out and the others sent again
     records: Vec<Encoded>,
-    deliveries: Vec<(String, DeliveryFuture)>,
+    /// One for each record: the number of a refused one is needed
+    deliveries: Vec<Deliveries>,
     acknowledged: u64,
     bytes: usize,
     /// The newest of each source partition
@@ -253,10 +253,11 @@ impl Exact {
         let mut lost = Vec::new();
         for record in records {
             if self.open.broken.is_none() {
-                match self.output.enqueue(&record).await {
-                    Ok(delivery) => {
+                let mut delivery = Deliveries::default();
+                match self.output.enqueue(&record, &mut delivery).await {
+                    Ok(()) => {
                         self.open.bytes += record.bytes();
-                        self.open.deliveries.push((record.topic.clone(), delivery));
+                        self.open.deliveries.push(delivery);
                     }
                     Err(error) if matches!(error.kind(), ErrorKind::Transient { .. }) => self.open.broken = Some(error),
                     Err(error) => {
@@ -315,8 +316,8 @@ impl Exact {
                 headers: None,
             };
             // The commit waits for it.
-            match self.output.enqueue(&record).await {
-                Ok(_) => {}
+            match self.output.enqueue(&record, &mut Deliveries::default()).await {
+                Ok(()) => {}
                 Err(error) if matches!(error.kind(), ErrorKind::Transient { .. }) => return Ok(Some(error)),
                 Err(error) => return Err(Failure::new(Stage::Commit, error)),
             }
@@ -359,10 +360,10 @@ impl Exact {
     /// Waits for what Kafka says of the records sent so far; answers those it refused, by number.
     async fn resolve(&mut self) -> Vec<(usize, Lost)> {
         let mut refused = Vec::new();
-        for (index, (topic, delivery)) in std::mem::take(&mut self.open.deliveries).into_iter().enumerate() {
-            match delivered(self.transactions.producer(), &topic, delivery).await {
-                Ok(()) => self.open.acknowledged += 1,
-                Err(lost) => refused.push((index, lost)),
+        for (index, delivery) in std::mem::take(&mut self.open.deliveries).into_iter().enumerate() {
+            match delivery.finished().await.pop() {
+                None => self.open.acknowledged += 1,
+                Some(one) => refused.push((index, not_taken(self.transactions.producer(), one))),
             }
         }
         refused

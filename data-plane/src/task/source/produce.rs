@@ -8,22 +8,19 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use millrace_sdk::{Datum, Error, ErrorKind, Position, Result, SourceBatch, SourceFailure, SourceRecord};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{Header, Headers, OwnedHeaders};
-use rdkafka::producer::future_producer::DeliveryFuture;
-use rdkafka::producer::{FutureRecord, Producer};
+use rdkafka::message::{Header, Headers, Message as _, OwnedHeaders, OwnedMessage};
+use rdkafka::producer::Producer as _;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
 use super::lost::{Lost, LostRecord, letters};
 use super::topics::Topics;
 use crate::convert::{Converter, Role, converter};
 use crate::framework::SourceSettings;
-use crate::kafka::{ClientSettings, SharedProducer};
+use crate::kafka::{ClientSettings, Deliveries, Outgoing, SharedProducer};
 use crate::task::dead_letter::DeadLetters;
 use crate::task::{Backoff, Failure, Life, Stage};
 use crate::transform::{self, Chain};
 
-/// Until a full queue is looked at again.
-const QUEUE_PAUSE: Duration = Duration::from_millis(10);
 /// librdkafka's default of `batch.size`.
 const BATCH_BYTES: usize = 1_000_000;
 /// What a batch has before its first record.
@@ -201,26 +198,21 @@ impl Output {
     /// Transforms and encodes a batch and hands it to the producer; waits while the producer's queue is full.
     pub(super) async fn send(&mut self, batch: SourceBatch) -> Result<Sent, Failure> {
         let encoded = self.encode(batch.records, batch.failures).await?;
-        let mut deliveries: Vec<(String, DeliveryFuture)> = Vec::with_capacity(encoded.len());
+        let mut deliveries = Deliveries::default();
         let mut bytes = 0;
         let mut lost = Vec::new();
         for one in encoded {
             bytes += one.bytes();
-            match self.enqueue(&one).await {
-                Ok(delivery) => deliveries.push((one.topic, delivery)),
-                Err(error) => lost.push(unsent(one, error)),
+            if let Err(error) = self.enqueue(&one, &mut deliveries).await {
+                lost.push(unsent(one, error));
             }
         }
-        let (records, positions) = (deliveries.len(), batch.positions);
+        let (records, positions) = (deliveries.sent(), batch.positions);
         let producer = SharedProducer::clone(&self.producer);
         let in_flight = async move {
-            let mut acknowledged = 0;
-            for (topic, delivery) in deliveries {
-                match delivered(&producer, &topic, delivery).await {
-                    Ok(()) => acknowledged += 1,
-                    Err(one) => lost.push(one),
-                }
-            }
+            let refused = deliveries.finished().await;
+            let acknowledged = (records - refused.len()) as u64;
+            lost.extend(refused.into_iter().map(|one| not_taken(&producer, one)));
             Delivered { records, bytes, acknowledged, lost, positions }
         };
         Ok(Sent { records, bytes, in_flight: Box::pin(in_flight) })
@@ -325,33 +317,17 @@ impl Output {
     }
 
     /// Hands a record to the producer; waits while its queue is full.
-    pub(super) async fn enqueue(&self, one: &Encoded) -> Result<DeliveryFuture> {
+    pub(super) async fn enqueue(&self, one: &Encoded, deliveries: &mut Deliveries) -> Result<()> {
         let producer = self.narrow.get(&one.topic).unwrap_or(&self.producer);
-        loop {
-            let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(&one.topic);
-            if let Some(key) = &one.key {
-                record = record.key(key);
-            }
-            if let Some(value) = &one.value {
-                record = record.payload(value);
-            }
-            if let Some(partition) = one.partition {
-                record = record.partition(partition);
-            }
-            if let Some(timestamp) = one.timestamp_ms {
-                record = record.timestamp(timestamp);
-            }
-            if let Some(headers) = &one.headers {
-                record = record.headers(headers.clone());
-            }
-            match producer.send_result(record) {
-                Ok(delivery) => return Ok(delivery),
-                Err((error, _)) if error.rdkafka_error_code() == Some(Code::QueueFull) => {
-                    tokio::time::sleep(QUEUE_PAUSE).await;
-                }
-                Err((error, _)) => return Err(refused(producer, &one.topic, error)),
-            }
-        }
+        let record = Outgoing {
+            topic: &one.topic,
+            partition: one.partition,
+            timestamp_ms: one.timestamp_ms,
+            key: one.key.as_deref(),
+            value: one.value.as_deref(),
+            headers: one.headers.clone(),
+        };
+        deliveries.send(producer, record).await.map_err(|error| refused(producer, &one.topic, error))
     }
 }
 
@@ -360,14 +336,10 @@ pub(super) fn unsent(record: Encoded, error: Error) -> Lost {
     Lost { record: LostRecord::of_encoded(record, PRODUCER), stage: Stage::Produce, error }
 }
 
-/// What Kafka says of a record.
-pub(super) async fn delivered(producer: &SharedProducer, topic: &str, delivery: DeliveryFuture) -> Result<(), Lost> {
-    let (record, error) = match delivery.await {
-        Ok(Ok(_)) => return Ok(()),
-        Ok(Err((error, message))) => (LostRecord::of_message(message, PRODUCER), error),
-        Err(_) => (LostRecord::of_topic(topic, PRODUCER), KafkaError::Canceled),
-    };
-    Err(Lost { record, stage: Stage::Produce, error: refused(producer, topic, error) })
+/// A record that Kafka did not take.
+pub(super) fn not_taken(producer: &SharedProducer, (error, message): (KafkaError, OwnedMessage)) -> Lost {
+    let error = refused(producer, message.topic(), error);
+    Lost { record: LostRecord::of_message(message, PRODUCER), stage: Stage::Produce, error }
 }
 
 fn keys(records: &[SourceRecord]) -> Vec<&Datum> {

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use millrace_sdk::{Error, ErrorKind, Result};
 use rdkafka::error::KafkaError;
-use rdkafka::producer::{FutureProducer, Producer};
+use rdkafka::producer::Producer as _;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
 use crate::kafka::client::creation_error;
-use crate::kafka::{ClientSettings, SharedProducer};
+use crate::kafka::{ClientSettings, Counting, Producer, SharedProducer};
 
 /// How long one call may take before it is made again …
 const CALL: Duration = Duration::from_secs(10);
@@ -55,7 +55,7 @@ impl Transactions {
             .with("transaction.timeout.ms", timeout.to_string())
             .with("message.timeout.ms", patience.to_string())
             .config();
-        let created = tokio::task::spawn_blocking(move || config.create::<FutureProducer>()).await;
+        let created = tokio::task::spawn_blocking(move || config.create_with_context::<_, Producer>(Counting)).await;
         let producer = created
             .map_err(|error| Error::internal("creating a Kafka producer ended").because(error))?
             .map_err(|error| creation_error("a transactional Kafka producer", error))?;
@@ -95,7 +95,7 @@ impl Transactions {
     async fn call(
         &self,
         doing: &'static str,
-        call: impl Fn(&FutureProducer) -> Result<(), KafkaError> + Send + 'static,
+        call: impl Fn(&Producer) -> Result<(), KafkaError> + Send + 'static,
     ) -> Result<(), Failed> {
         let (producer, id) = (Arc::clone(&self.producer), Arc::clone(&self.id));
         let calling = move || {
@@ -113,7 +113,7 @@ impl Transactions {
     }
 }
 
-fn judge(producer: &FutureProducer, doing: &str, id: &str, error: KafkaError) -> Failed {
+fn judge(producer: &Producer, doing: &str, id: &str, error: KafkaError) -> Failed {
     let requires_abort = matches!(&error, KafkaError::Transaction(cause) if cause.txn_requires_abort());
     let code = producer.client().fatal_error().map(|(code, _)| code).or_else(|| error.rdkafka_error_code());
     let message = format!("cannot {doing} the transactional id {id}");
