@@ -185,6 +185,35 @@ fn a_sources_records_keep_partition_and_timestamp() {
     assert!(outcome.rejected[0].1.error.to_string().contains("Only SinkRecord supported for [field insertion]"));
 }
 
+#[test]
+fn predicates_see_a_sources_topics_and_choose_record_by_record() {
+    let source = |topic: &str, value: Datum| SourceRecord {
+        topic: topic.to_owned(),
+        partition: None,
+        key: Datum::Null,
+        value,
+        headers: Vec::new(),
+        timestamp_ms: None,
+    };
+    for (negate, expected) in [("false", ["b1", "b2", "x"]), ("true", ["a1", "a2", "b_x"])] {
+        let mut all = one("RegexRouter", &[("regex", "a?_?(.*)"), ("replacement", "b$1")]);
+        if negate == "true" {
+            all.insert("transforms.t.replacement".to_owned(), "b_$1".to_owned());
+        }
+        all.extend(flat(&[
+            ("transforms.t.predicate", "p"),
+            ("transforms.t.negate", negate),
+            ("predicates", "p"),
+            ("predicates.p.type", &format!("{PACKAGE}predicates.TopicNameMatches")),
+            ("predicates.p.pattern", "a.*"),
+        ]));
+        let records = ["a1", "a2", "x"].map(|topic| source(topic, raw("{}")));
+        let outcome = make_chain(&all).apply_source(records.into());
+        let topics: Vec<_> = outcome.records.iter().map(|one| one.topic.as_str()).collect();
+        assert_eq!(topics, expected);
+    }
+}
+
 mod properties {
     use proptest::prelude::*;
 

@@ -81,9 +81,18 @@ pub(in crate::task) fn spec(tolerance: &str) -> Arc<TaskSpec> {
 
 /// A writer to `store`.
 pub(in crate::task) fn writer(store: Arc<dyn SinkTask>, tolerance: &str) -> Writer {
+    let (statuses, _) = tokio::sync::mpsc::unbounded_channel();
+    telling_writer(store, tolerance, statuses)
+}
+
+/// A writer to `store` whose task's statuses are heard.
+fn telling_writer(
+    store: Arc<dyn SinkTask>,
+    tolerance: &str,
+    statuses: tokio::sync::mpsc::UnboundedSender<crate::model::TaskStatus>,
+) -> Writer {
     let spec = spec(tolerance);
     let metrics = Arc::new(crate::metrics::Metrics::global().task(&spec.id, "c"));
-    let (statuses, _) = tokio::sync::mpsc::unbounded_channel();
     let reporter = Arc::new(Reporter::new(Arc::clone(&spec), statuses, Arc::clone(&metrics)));
     reporter.state(TaskState::Running);
     let settings: crate::framework::SinkSettings =
@@ -147,6 +156,45 @@ fn without_tolerance_the_first_bad_record_is_named() {
         assert_eq!(failure.coordinates.as_deref(), Some("t-0@17"));
         assert_eq!(failure.kind(), ErrorKind::BadRecord);
     }
+}
+
+/// A store that has newer versions of so many records of each batch.
+struct Newer(std::sync::atomic::AtomicU64);
+
+#[async_trait]
+impl SinkTask for Newer {
+    async fn write(&self, _: &Batch) -> millrace_sdk::Result<WriteReport> {
+        let superseded = self.0.load(std::sync::atomic::Ordering::Relaxed);
+        Ok(WriteReport { superseded, ..WriteReport::default() })
+    }
+}
+
+#[tokio::test]
+async fn a_partition_whose_writes_are_all_superseded_is_told_until_one_is_not() {
+    let store = Arc::new(Newer(40.into()));
+    let (statuses, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let writer = telling_writer(Arc::<Newer>::clone(&store), "none", statuses);
+    let mut warnings = || {
+        let mut last = None;
+        while let Ok(status) = told.try_recv() {
+            last = Some(status.warnings);
+        }
+        last.expect("a status")
+    };
+    let chunk = chunk(40, Ties::All);
+    let mut written = 0;
+    while written + 40 < SUPERSEDED_REMARK {
+        assert!(matches!(writer.write(&chunk, &CancellationToken::new()).await, Outcome::Done));
+        written += 40;
+    }
+    assert_eq!(warnings(), Vec::<String>::new(), "a restart repeats as many");
+    assert!(matches!(writer.write(&chunk, &CancellationToken::new()).await, Outcome::Done));
+    let told = warnings();
+    assert!(told.len() == 1 && told[0].contains("all writes of t-0 are superseded"), "{told:?}");
+    assert!(told[0].contains("raise millrace.versions.epoch"), "{told:?}");
+    store.0.store(39, std::sync::atomic::Ordering::Relaxed);
+    assert!(matches!(writer.write(&chunk, &CancellationToken::new()).await, Outcome::Done));
+    assert_eq!(warnings(), Vec::<String>::new());
 }
 
 #[test]
