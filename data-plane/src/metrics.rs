@@ -122,29 +122,17 @@ impl Metrics {
         if !self.figures.lock().unwrap_or_else(PoisonError::into_inner).insert(figure.name) {
             return;
         }
-        let tasks = Arc::clone(&self.tasks);
+        let Figure { name, unit, description } = *figure;
         match kind {
-            Kind::Gauge => {
-                let builder = self.meter.f64_observable_gauge(figure.name).with_unit(figure.unit);
-                let observe = builder.with_description(figure.description).with_callback(move |observer| {
-                    tasks.each(Instant::now(), |series| {
-                        if let Some(value) = series.now().gauges.get(figure.name) {
-                            observer.observe(*value, series.labels());
-                        }
-                    });
-                });
-                observe.build();
-            }
+            Kind::Gauge => observe_gauge(&self.meter, &self.tasks, (name, unit, description), move |series| {
+                series.now().gauges.get(name).copied()
+            }),
             Kind::Counter => {
-                let builder = self.meter.u64_observable_counter(figure.name).with_unit(figure.unit);
-                let observe = builder.with_description(figure.description).with_callback(move |observer| {
-                    tasks.each(Instant::now(), |series| {
-                        if let Some(count) = series.named().counters.get(figure.name) {
-                            observer.observe(*count, series.labels());
-                        }
-                    });
+                observe_counter(&self.meter, &self.tasks, (name, unit, description), move |series, observer| {
+                    if let Some(count) = series.named().counters.get(name) {
+                        observer.observe(*count, series.labels());
+                    }
                 });
-                observe.build();
             }
         }
     }
@@ -171,23 +159,50 @@ enum Kind {
     Counter,
 }
 
-/// Makes the instruments that ask the tasks' series when somebody collects.
-fn observe_tasks(meter: &Meter, tasks: &Arc<Tasks>) {
-    let counter = |name: &'static str, unit: &'static str, what: &'static str, observe: Observe<u64>| {
-        let tasks = Arc::clone(tasks);
-        let told = move |observer: &dyn AsyncInstrument<u64>| {
-            tasks.each(Instant::now(), |series| observe(series, observer));
-        };
-        meter.u64_observable_counter(name).with_unit(unit).with_description(what).with_callback(told).build();
+/// Name, unit and description of an instrument.
+type Described = (&'static str, &'static str, &'static str);
+
+/// Makes a counter that asks the tasks' series when somebody collects.
+fn observe_counter(
+    meter: &Meter,
+    tasks: &Arc<Tasks>,
+    (name, unit, what): Described,
+    observe: impl Fn(&Series, &dyn AsyncInstrument<u64>) + Send + Sync + 'static,
+) {
+    let tasks = Arc::clone(tasks);
+    let told = move |observer: &dyn AsyncInstrument<u64>| {
+        tasks.each(Instant::now(), |series| observe(series, observer));
     };
+    meter.u64_observable_counter(name).with_unit(unit).with_description(what).with_callback(told).build();
+}
+
+/// As `observe_counter`, for what has a value now or has none.
+fn observe_gauge(
+    meter: &Meter,
+    tasks: &Arc<Tasks>,
+    (name, unit, what): Described,
+    value: impl Fn(&Series) -> Option<f64> + Send + Sync + 'static,
+) {
+    let tasks = Arc::clone(tasks);
+    let told = move |observer: &dyn AsyncInstrument<f64>| {
+        tasks.each(Instant::now(), |series| {
+            if let Some(value) = value(series) {
+                observer.observe(value, series.labels());
+            }
+        });
+    };
+    meter.f64_observable_gauge(name).with_unit(unit).with_description(what).with_callback(told).build();
+}
+
+/// Makes the counters of tasks.
+fn observe_tasks(meter: &Meter, tasks: &Arc<Tasks>) {
     for &(count, name, unit, what) in COUNTERS {
-        let observe = move |series: &Series, observer: &dyn AsyncInstrument<u64>| {
+        observe_counter(meter, tasks, (name, unit, what), move |series, observer| {
             // What has never happened is no series.
             if series.count(count) > 0 {
                 observer.observe(series.count(count), series.labels());
             }
-        };
-        counter(name, unit, what, Box::new(observe));
+        });
     }
     for &(spent, name, what) in TIMES {
         let tasks = Arc::clone(tasks);
@@ -200,31 +215,29 @@ fn observe_tasks(meter: &Meter, tasks: &Arc<Tasks>) {
         };
         meter.f64_observable_counter(name).with_unit("s").with_description(what).with_callback(told).build();
     }
-    let commits = |series: &Series, observer: &dyn AsyncInstrument<u64>| {
+    let commits = ("millrace.commits", "{commit}", "Commits of offsets or source positions");
+    observe_counter(meter, tasks, commits, |series, observer| {
         for (count, outcome) in [(Count::CommitsDone, "done"), (Count::CommitsFailed, "failed")] {
             if series.count(count) > 0 {
                 observer.observe(series.count(count), &series.labels_and([("outcome", outcome)]));
             }
         }
-    };
-    counter("millrace.commits", "{commit}", "Commits of offsets or source positions", Box::new(commits));
-    let errors = |pick: fn(&(u64, u64)) -> u64| -> Observe<u64> {
-        Box::new(move |series, observer| {
+    });
+    let errors = |described: Described, pick: fn(&(u64, u64)) -> u64| {
+        observe_counter(meter, tasks, described, move |series, observer| {
             for ((stage, kind), counts) in &series.named().errors {
                 observer.observe(pick(counts), &series.labels_and([("stage", stage), ("kind", kind)]));
             }
-        })
+        });
     };
-    let what = "Records that failed, by stage and kind of error";
-    counter("millrace.errors.records", "{record}", what, errors(|(records, _)| *records));
-    let what = "Failed operations, by stage and kind of error";
-    counter("millrace.errors.failures", "{failure}", what, errors(|(_, failures)| *failures));
+    let records = ("millrace.errors.records", "{record}", "Records that failed, by stage and kind of error");
+    errors(records, |(records, _)| *records);
+    let failures = ("millrace.errors.failures", "{failure}", "Failed operations, by stage and kind of error");
+    errors(failures, |(_, failures)| *failures);
     observe_now(meter, tasks);
 }
 
-type Observe<T> = Box<dyn Fn(&Series, &dyn AsyncInstrument<T>) + Send + Sync>;
-
-/// As `observe_tasks`, for what has a value while a task is there.
+/// Makes the gauges of tasks.
 fn observe_now(meter: &Meter, tasks: &Arc<Tasks>) {
     let all = Arc::clone(tasks);
     meter
@@ -252,21 +265,10 @@ fn observe_now(meter: &Meter, tasks: &Arc<Tasks>) {
             });
         })
         .build();
-    let moment = |name: &'static str, what: &'static str, pick: fn(&Series) -> Option<f64>| {
-        let all = Arc::clone(tasks);
-        let told = move |observer: &dyn AsyncInstrument<f64>| {
-            all.each(Instant::now(), |series| {
-                if let Some(value) = pick(series) {
-                    observer.observe(value, series.labels());
-                }
-            });
-        };
-        meter.f64_observable_gauge(name).with_unit("s").with_description(what).with_callback(told).build();
-    };
-    let what = "Age of the oldest record that waits to be written";
-    moment("millrace.sink.lag.time", what, |series| series.now().lag.map(|(_, age)| age));
-    let what = "When the task had its last error, in seconds since 1970";
-    moment("millrace.errors.last.time", what, |series| series.named().last_error);
+    let lag = ("millrace.sink.lag.time", "s", "Age of the oldest record that waits to be written");
+    observe_gauge(meter, tasks, lag, |series| series.now().lag.map(|(_, age)| age));
+    let last = ("millrace.errors.last.time", "s", "When the task had its last error, in seconds since 1970");
+    observe_gauge(meter, tasks, last, |series| series.named().last_error);
 }
 
 /// What a task records. With the last handle of a task its state, its lag and its connector's gauges are gone at once, its

@@ -171,9 +171,7 @@ impl Cast {
         };
         Ok(Datum::Decoded { schema: Some(updated), value })
     }
-}
 
-impl Cast {
     fn change(&mut self, members: &mut impl Members) -> Result<()> {
         for (name, kind) in &self.casts {
             let cast = |value| cast(None, value, *kind, &mut self.scratch).map_err(|error| at(name, &error));

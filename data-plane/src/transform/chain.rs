@@ -78,12 +78,11 @@ impl Chain {
         if !self.object.begin(json) {
             return None;
         }
-        let site = Site::Sink(origin);
-        for stage in &mut self.stages {
-            stage.transform.edit(&mut self.object, record, &site).ok()?;
-        }
-        let start = out.len();
-        self.object.finish(out).inspect_err(|_| out.truncate(start)).ok()
+        let (site, start) = (Site::Sink(origin), out.len());
+        let mut edit = |stage: &mut Stage| stage.transform.edit(&mut self.object, record, &site);
+        let edited = self.stages.iter_mut().try_for_each(&mut edit).and_then(|()| self.object.finish(out));
+        self.object.end();
+        edited.inspect_err(|_| out.truncate(start)).ok()
     }
 
     /// Transforms a sink's batch in place; failed records are taken out and answered in offset order.

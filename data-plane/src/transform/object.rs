@@ -127,8 +127,6 @@ impl Object {
     /// Begins with the text of a map, which is checked. False when it is not one whose members are easily told apart.
     pub(super) fn begin(&mut self, text: &Bytes) -> bool {
         self.slots.clear();
-        self.names.clear();
-        self.values.clear();
         if !json::members(text, &mut self.found) {
             return false;
         }
@@ -153,9 +151,14 @@ impl Object {
             let named = |slot: &Slot| Ok((self.owned_name(*slot)?, self.value(*slot)?));
             Edited::Value(Value::Map(self.slots.iter().map(named).collect::<Result<_>>()?))
         };
-        // It would keep the buffer of its batch.
-        self.text = Bytes::new();
         Ok(edited)
+    }
+
+    /// Lets go of the text and of what was made of it, which would keep the buffer of its batch.
+    pub(super) fn end(&mut self) {
+        self.text = Bytes::new();
+        self.names.clear();
+        self.values.clear();
     }
 
     fn name(&self, slot: Slot) -> &str {
