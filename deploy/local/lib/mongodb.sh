@@ -30,11 +30,11 @@ mongodb_start() {
     --oplogSize "${MONGODB_OPLOG_MB:-256}" --syncdelay "${MONGODB_SYNC_SECONDS:-60}" --setParameter diagnosticDataCollectionEnabled=false --setParameter enableTestCommands=1
   await 60 "$(home)/mongod.log" mongodb_command '{"hello": 1}' || return 1
   if [ ! -f "$(home)/initiated" ]; then
+    # On a busy disk the answer may come later than it is waited for: what counts is that there is a primary in the end.
     mongodb_command "{\"replSetInitiate\": {\"_id\": \"rs0\", \"members\": [{\"_id\": 0, \"host\": \"$HOST:$(port mongodb)\"}], \"settings\": {\"electionTimeoutMillis\": 2000}}}" \
-      || mongodb_is_primary || { complain "the replica set could not be initiated"; return 1; }
-    touch "$(home)/initiated"
+      || say "the replica set is not initiated at once"
   fi
-  await 60 "$(home)/mongod.log" mongodb_is_primary
+  await 60 "$(home)/mongod.log" mongodb_is_primary && touch "$(home)/initiated"
 }
 mongodb_command() { python3 "$LOCAL/lib/mongo_command.py" "$(port mongodb)" admin "$1" > /dev/null 2>&1; }
 mongodb_is_primary() {
