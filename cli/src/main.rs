@@ -17,6 +17,11 @@ use crate::client::lifecycle::Verb;
 use crate::failure::Failure;
 use crate::settings::{Refusal, Settings, SettingsFile};
 
+/// All memory, librdkafka's too, which takes the place of the C library's malloc. A record's memory is taken on one thread and
+/// given back on another; that costs no lock here (ARCHITECTURE.md, "What it costs").
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // The one provider of the whole tree; fails only when there is one already.
     let _ = rustls::crypto::ring::default_provider().install_default();

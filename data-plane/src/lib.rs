@@ -8,7 +8,6 @@ pub mod framework;
 pub mod fuzzing;
 pub mod kafka;
 pub mod lease;
-mod memory;
 pub mod metrics;
 pub mod model;
 mod native;

@@ -85,6 +85,7 @@ impl Worker {
         catalog: Arc<Catalog>,
         shutdown: CancellationToken,
     ) -> Result<Self, StartError> {
+        crate::native::give_back_memory_soon();
         let listener = match config.listen {
             None => None,
             Some(address) => {
@@ -194,13 +195,7 @@ impl Parts {
                 admin::serve(listener, router, drained.clone()).await;
             }
         };
-        let small = async {
-            tokio::select! {
-                () = crate::memory::keep_small() => {}
-                () = drained.cancelled() => {}
-            }
-        };
-        tokio::join!(work, self.session.run(drained.clone()), listener, small);
+        tokio::join!(work, self.session.run(drained.clone()), listener);
         tracing::info!("worker has stopped");
     }
 }

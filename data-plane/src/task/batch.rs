@@ -2,7 +2,7 @@
 //! sliced from there; the raw bytes stay at hand for dead letters.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use millrace_sdk::{ByteString, TimestampKind, TopicPartition};
@@ -11,8 +11,26 @@ use rdkafka::message::{BorrowedMessage, Headers as _, Message as _, Timestamp};
 use super::fetch::Receipt;
 use crate::kafka::Fetched;
 
-/// A place in a batch's buffer; None where there is no payload.
-pub(super) type Span = Option<(usize, usize)>;
+/// A place in a batch's buffer, which is shorter than 4 GiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    /// No payload
+    const NONE: Self = Self { start: 1, end: 0 };
+
+    fn range(self) -> Option<Range<usize>> {
+        (self.start <= self.end).then_some(self.start as usize..self.end as usize)
+    }
+
+    /// How long the payload is; none is 0.
+    pub(super) fn len(self) -> usize {
+        self.range().map_or(0, |range| range.len())
+    }
+}
 
 /// The header of a record as it came.
 pub(super) type RawHeader = (ByteString, Span);
@@ -25,15 +43,83 @@ pub(super) struct Envelope {
     pub(super) timestamp_kind: TimestampKind,
     pub(super) key: Span,
     pub(super) value: Span,
-    pub(super) headers: Vec<RawHeader>,
+    headers: Option<Box<[RawHeader]>>,
+}
+
+impl Envelope {
+    pub(super) fn headers(&self) -> &[RawHeader] {
+        self.headers.as_deref().unwrap_or_default()
+    }
+}
+
+// One thread writes it and another reads it: the less the better.
+const _: () = assert!(size_of::<Envelope>() <= 64);
+
+/// What a batch consists of.
+#[derive(Debug, Default)]
+struct Room {
+    buffer: Vec<u8>,
+    records: Vec<Envelope>,
+}
+
+/// The room of batches that are done, for those to come: what one thread takes and another gives back is dear for every
+/// allocator. Kept only while batches are large.
+#[derive(Debug, Default)]
+pub(super) struct Rooms(Mutex<Vec<Room>>);
+
+impl Rooms {
+    /// Rooms that are kept
+    const MOST: usize = 8;
+    /// Bytes of a buffer that is worth keeping
+    const WORTH: Range<usize> = 64 * 1024..2 * MOST_RESERVED;
+
+    fn give(&self, mut room: Room) {
+        room.buffer.clear();
+        room.records.clear();
+        let mut rooms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if rooms.len() < Self::MOST && Self::WORTH.contains(&room.buffer.capacity()) {
+            rooms.push(room);
+        }
+    }
+
+    fn take(&self) -> Option<Room> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    /// Lets go of what is kept.
+    pub(super) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// A batch's room, which goes back when its last user is gone.
+#[derive(Debug)]
+struct Lent {
+    room: Room,
+    home: Arc<Rooms>,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.home.give(std::mem::take(&mut self.room));
+    }
+}
+
+/// The owner of a batch's payloads.
+struct Payloads(Arc<Lent>);
+
+impl AsRef<[u8]> for Payloads {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.room.buffer
+    }
 }
 
 /// Records of one partition, in offset order.
 pub(super) struct RawBatch {
     pub(super) origin: TopicPartition,
-    pub(super) buffer: Bytes,
-    records: Arc<Vec<Envelope>>,
-    /// Which of them are the batch's
+    buffer: Bytes,
+    lent: Arc<Lent>,
+    /// Which of the room's records are the batch's
     range: Range<usize>,
     /// Gives the room that the batch takes in the task's budget back when its last part is dropped; None in tests
     pub(super) receipt: Option<Arc<Receipt>>,
@@ -50,9 +136,14 @@ pub(super) struct RawRecord<'a> {
 }
 
 impl RawBatch {
+    /// Whether its room is worth keeping.
+    pub(super) fn is_large(&self) -> bool {
+        Rooms::WORTH.contains(&self.buffer.len())
+    }
+
     /// The records.
     pub(super) fn records(&self) -> &[Envelope] {
-        &self.records[self.range.clone()]
+        &self.lent.room.records[self.range.clone()]
     }
 
     /// The batch in parts of so many records, which share its buffer.
@@ -61,7 +152,7 @@ impl RawBatch {
         self.range.clone().step_by(size.max(1)).map(move |start| Self {
             origin: self.origin.clone(),
             buffer: self.buffer.clone(),
-            records: Arc::clone(&self.records),
+            lent: Arc::clone(&self.lent),
             range: start..end.min(start + size),
             receipt: self.receipt.clone(),
         })
@@ -74,12 +165,12 @@ impl RawBatch {
 
     /// The bytes of a place.
     pub(super) fn at(&self, span: Span) -> Option<&[u8]> {
-        span.map(|(start, end)| &self.buffer[start..end])
+        span.range().map(|range| &self.buffer[range])
     }
 
     /// A slice of the buffer.
     pub(super) fn slice(&self, span: Span) -> Option<Bytes> {
-        span.map(|(start, end)| self.buffer.slice(start..end))
+        span.range().map(|range| self.buffer.slice(range))
     }
 
     /// The record at an index.
@@ -90,7 +181,7 @@ impl RawBatch {
             timestamp_ms: envelope.timestamp_ms,
             key: self.at(envelope.key),
             value: self.at(envelope.value),
-            headers: envelope.headers.iter().map(|(name, span)| (&**name, self.at(*span))).collect(),
+            headers: envelope.headers().iter().map(|(name, span)| (&**name, self.at(*span))).collect(),
         }
     }
 }
@@ -98,8 +189,8 @@ impl RawBatch {
 /// A batch that still grows.
 #[derive(Default)]
 pub(super) struct BatchBuilder {
-    buffer: Vec<u8>,
-    records: Vec<Envelope>,
+    room: Room,
+    rooms: Arc<Rooms>,
     /// What the last batch took: most are alike, and what grows in steps is copied at each
     last: (usize, usize),
 }
@@ -108,24 +199,28 @@ pub(super) struct BatchBuilder {
 const MOST_RESERVED: usize = 1024 * 1024;
 
 /// What a record costs besides its payload.
-const RECORD_OVERHEAD: usize = 160;
+const RECORD_OVERHEAD: usize = 120;
 
 impl BatchBuilder {
+    pub(super) fn new(rooms: &Arc<Rooms>) -> Self {
+        Self { rooms: Arc::clone(rooms), ..Self::default() }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.room.records.is_empty()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.records.len()
+        self.room.records.len()
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.buffer.len() + self.records.len() * RECORD_OVERHEAD
+        self.room.buffer.len() + self.len() * RECORD_OVERHEAD
     }
 
     /// About how large a record is, as far as that is known.
     pub(super) fn usual_size(&self) -> Option<usize> {
-        let (bytes, records) = if self.is_empty() { self.last } else { (self.buffer.len(), self.len()) };
+        let (bytes, records) = if self.is_empty() { self.last } else { (self.room.buffer.len(), self.len()) };
         (records > 0).then(|| bytes / records + RECORD_OVERHEAD)
     }
 
@@ -154,30 +249,37 @@ impl BatchBuilder {
             Timestamp::CreateTime(ms) => (Some(ms), TimestampKind::CreateTime),
             Timestamp::LogAppendTime(ms) => (Some(ms), TimestampKind::LogAppendTime),
         };
-        self.records.push(Envelope { offset, timestamp_ms, timestamp_kind, key, value, headers });
+        let headers = if headers.is_empty() { None } else { Some(headers.into()) };
+        self.room.records.push(Envelope { offset, timestamp_ms, timestamp_kind, key, value, headers });
     }
 
     fn make_room(&mut self) {
-        if self.buffer.capacity() == 0 {
-            self.buffer.reserve(self.last.0.min(MOST_RESERVED));
-            self.records.reserve(self.last.1);
+        if self.room.buffer.capacity() > 0 {
+            return;
         }
+        if Rooms::WORTH.contains(&self.last.0) {
+            self.room = self.rooms.take().unwrap_or_default();
+        }
+        self.room.buffer.reserve(self.last.0.min(MOST_RESERVED));
+        self.room.records.reserve(self.last.1);
     }
 
+    #[allow(clippy::cast_possible_truncation)] // a batch is full at less than 1 GiB, and a record is shorter than 2 GiB
     fn copy(&mut self, payload: Option<&[u8]>) -> Span {
-        payload.map(|payload| {
-            let start = self.buffer.len();
-            self.buffer.extend_from_slice(payload);
-            (start, self.buffer.len())
+        payload.map_or(Span::NONE, |payload| {
+            let start = self.room.buffer.len() as u32;
+            self.room.buffer.extend_from_slice(payload);
+            Span { start, end: self.room.buffer.len() as u32 }
         })
     }
 
     /// The batch so far; the builder starts anew.
     pub(super) fn take(&mut self, origin: TopicPartition) -> RawBatch {
-        self.last = (self.buffer.len(), self.records.len());
-        let (buffer, records) = (std::mem::take(&mut self.buffer), std::mem::take(&mut self.records));
-        let range = 0..records.len();
-        RawBatch { origin, buffer: buffer.into(), records: Arc::new(records), range, receipt: None }
+        self.last = (self.room.buffer.len(), self.room.records.len());
+        let lent = Arc::new(Lent { room: std::mem::take(&mut self.room), home: Arc::clone(&self.rooms) });
+        let buffer = Bytes::from_owner(Payloads(Arc::clone(&lent)));
+        let range = 0..lent.room.records.len();
+        RawBatch { origin, buffer, lent, range, receipt: None }
     }
 
     /// A record of a test.
@@ -192,5 +294,54 @@ impl BatchBuilder {
         let (key, value) = (self.copy(key), self.copy(value));
         let headers = headers.iter().map(|(name, value)| (ByteString::from(*name), self.copy(*value))).collect();
         self.add(offset, Timestamp::NotAvailable, key, value, headers);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(builder: &mut BatchBuilder, bytes: usize) -> RawBatch {
+        // As after a batch of this size
+        builder.last = (bytes, 1);
+        builder.make_room();
+        builder.put(0, None, Some(&vec![b'x'; bytes]), &[("h", Some(b"1"))]);
+        builder.take(TopicPartition { topic: "t".into(), partition: 0 })
+    }
+
+    #[test]
+    fn the_room_of_a_large_batch_comes_again_when_its_last_slice_is_gone() {
+        let rooms = Arc::default();
+        let mut builder = BatchBuilder::new(&rooms);
+        let first = batch(&mut builder, 100_000);
+        let slice = first.slice(first.records()[0].value).unwrap();
+        let place = slice.as_ptr();
+        drop(first);
+        let second = batch(&mut builder, 100_000);
+        assert_ne!(second.at(second.records()[0].value).unwrap().as_ptr(), place);
+        drop(slice);
+        let third = batch(&mut builder, 90_000);
+        assert_eq!(third.at(third.records()[0].value).unwrap().as_ptr(), place);
+        assert_eq!(third.records().len(), 1);
+        drop((second, third));
+        rooms.clear();
+        assert!(rooms.take().is_none());
+    }
+
+    #[test]
+    fn the_room_of_a_small_batch_is_not_kept() {
+        let rooms = Arc::default();
+        drop(batch(&mut BatchBuilder::new(&rooms), 1000));
+        assert!(rooms.take().is_none());
+    }
+
+    #[test]
+    fn no_payload_is_not_an_empty_one() {
+        let mut builder = BatchBuilder::default();
+        builder.put(0, None, Some(b""), &[]);
+        let raw = builder.take(TopicPartition { topic: "t".into(), partition: 0 });
+        let record = raw.record(0);
+        assert_eq!((record.key, record.value), (None, Some(&b""[..])));
+        assert_eq!((raw.records()[0].key.len(), raw.slice(raw.records()[0].value)), (0, Some(Bytes::new())));
     }
 }

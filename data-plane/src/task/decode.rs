@@ -102,7 +102,7 @@ impl Converters {
         let keys = self.key.decode(topic, &payloads(raw, envelopes, |envelope| envelope.key));
         let values = self.value.decode(topic, &payloads(raw, envelopes, |envelope| envelope.value));
         for (index, (envelope, (key, value))) in envelopes.iter().zip(keys.into_iter().zip(values)).enumerate() {
-            match self.record(envelope, key, value, named(&envelope.headers, headers)) {
+            match self.record(envelope, key, value, named(envelope.headers(), headers)) {
                 Ok(record) => records.push(record),
                 Err((stage, class, error)) => {
                     undecodable.push(Undecodable { index: start + index, stage, class, error });
@@ -124,11 +124,11 @@ impl Converters {
         let envelopes = part(raw, start);
         let topic = &raw.origin.topic;
         let keys = self.key.decode(topic, &payloads(raw, envelopes, |envelope| envelope.key));
-        let size: usize = envelopes.iter().filter_map(|envelope| envelope.value).map(|(from, to)| to - from).sum();
+        let size: usize = envelopes.iter().map(|envelope| envelope.value.len()).sum();
         let mut text = Vec::with_capacity(size + size / 4);
         let mut places = Vec::with_capacity(envelopes.len());
         for (index, (envelope, key)) in envelopes.iter().zip(keys).enumerate() {
-            let headers = named(&envelope.headers, headers);
+            let headers = named(envelope.headers(), headers);
             let payload = raw.slice(envelope.value);
             let bare = bare(envelope);
             let edited = payload.as_ref().and_then(|json| chain.edit(json, &bare, &raw.origin, &mut text));
@@ -184,7 +184,7 @@ impl Converters {
     /// The values of all headers of the batch, in order; most batches have none, which costs nothing.
     fn headers(&self, raw: &RawBatch) -> Vec<Result<Datum>> {
         let values: Vec<_> =
-            raw.records().iter().flat_map(|record| &record.headers).map(|(_, span)| raw.slice(*span)).collect();
+            raw.records().iter().flat_map(|record| record.headers()).map(|(_, span)| raw.slice(*span)).collect();
         if values.is_empty() { Vec::new() } else { self.header.decode(&raw.origin.topic, &values) }
     }
 }

@@ -126,7 +126,7 @@ fn limits(settings: &SinkSettings, is_local: bool) -> Limits {
     let records = usize::try_from(settings.batch_max_records).unwrap_or(1);
     Limits {
         batch_records: if is_local { records.min(LOCAL_BATCH) } else { records },
-        batch_bytes: (buffer / 4).max(64 * 1024),
+        batch_bytes: (buffer / 4).clamp(64 * 1024, 512 * 1024 * 1024),
         budget: buffer,
     }
 }

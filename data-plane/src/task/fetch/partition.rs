@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use millrace_sdk::TopicPartition;
 use rdkafka::error::KafkaError;
 
-use super::super::batch::{BatchBuilder, RawBatch};
+use super::super::batch::{BatchBuilder, RawBatch, Rooms};
 use super::super::consumer::Notes;
 use super::Limits;
 use super::ledger::Ledger;
@@ -45,8 +45,8 @@ pub(super) enum Reading {
 }
 
 impl Partition {
-    pub(super) fn new(origin: TopicPartition, assignment: u64, queue: BatchQueue<Notes>) -> Self {
-        Self { origin, assignment, queue: Some(queue), growing: BatchBuilder::default(), out: 0, sent: None }
+    pub(super) fn new(origin: TopicPartition, assignment: u64, queue: BatchQueue<Notes>, rooms: &Arc<Rooms>) -> Self {
+        Self { origin, assignment, queue: Some(queue), growing: BatchBuilder::new(rooms), out: 0, sent: None }
     }
 
     /// Bytes in the batch that grows.
@@ -57,9 +57,7 @@ impl Partition {
     /// Ends reading; gives the bytes that are dropped with the growing batch. They are read again by whoever comes next.
     pub(super) fn stop_reading(&mut self) -> usize {
         self.queue = None;
-        let dropped = self.growing.bytes();
-        self.growing = BatchBuilder::default();
-        dropped
+        std::mem::take(&mut self.growing).bytes()
     }
 
     pub(super) fn is_read(&self) -> bool {

@@ -18,6 +18,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 
+use super::super::batch::Rooms;
 use super::super::consumer::{self, Bell, Note, SinkConsumer};
 use super::ledger::{Ledger, Returned};
 use super::partition::{Partition, Reading};
@@ -26,6 +27,8 @@ use crate::kafka::ClientSettings;
 
 /// How long the thread sleeps when nothing rings.
 const IDLE: Duration = Duration::from_millis(500);
+/// How long rooms are kept after the last large batch.
+const LARGE: Duration = Duration::from_secs(1);
 /// How long a commit may take before partitions are given back without it.
 const COMMIT_LIMIT: Duration = Duration::from_secs(5);
 
@@ -47,6 +50,9 @@ struct Fetching<'a> {
     ledger: Arc<Ledger>,
     events: &'a UnboundedSender<FetchEvent>,
     partitions: Vec<Partition>,
+    rooms: Arc<Rooms>,
+    /// When a batch was last handed on whose room is worth keeping
+    large: Option<Instant>,
     assignment: u64,
     /// Bytes in growing batches and batches that are out
     held: usize,
@@ -89,6 +95,8 @@ pub(super) fn run(
             ledger: Ledger::new(Arc::clone(bell)),
             events,
             partitions: Vec::new(),
+            rooms: Arc::default(),
+            large: None,
             assignment: 0,
             held: 0,
             turn: 0,
@@ -130,6 +138,10 @@ impl Fetching<'_> {
             let more = self.read()?;
             self.look_up_topics();
             if !more {
+                if self.large.is_some_and(|since| since.elapsed() > LARGE) {
+                    self.large = None;
+                    self.rooms.clear();
+                }
                 self.bell.wait(self.idle());
             }
         }
@@ -387,7 +399,7 @@ impl Fetching<'_> {
         if self.paused || self.partitions.is_empty() {
             return Ok(false);
         }
-        let mut more = false;
+        let (mut more, mut ready) = (false, Vec::new());
         self.turn = (self.turn + 1) % self.partitions.len();
         for step in 0..self.partitions.len() {
             let index = (self.turn + step) % self.partitions.len();
@@ -399,14 +411,18 @@ impl Fetching<'_> {
             if let Some(batch) = partition.take(&self.limits, &self.ledger) {
                 // A full batch that could be sent on means that there may be more in the queue.
                 more |= matches!(reading, Reading::Full);
-                let assignment = partition.assignment;
-                self.tell(FetchEvent::Batch { assignment, batch });
+                if batch.is_large() {
+                    self.large = Some(Instant::now());
+                }
+                ready.push(FetchEvent::Batch { assignment: partition.assignment, batch });
             }
             if let Reading::Error(error) = reading {
                 self.on_error(&error)?;
                 more = true;
             }
         }
+        // One after the other: the task is woken once, not per batch.
+        ready.into_iter().for_each(|event| self.tell(event));
         Ok(more)
     }
 }

@@ -27,7 +27,7 @@ impl Fetching<'_> {
                 .ok_or_else(|| Error::internal(format!("librdkafka has no queue for {origin}")))?;
             // A partition that comes again while the old assignment still winds down is a new one.
             self.drop_partition(&origin);
-            self.partitions.push(Partition::new(origin.clone(), self.assignment, queue));
+            self.partitions.push(Partition::new(origin.clone(), self.assignment, queue, &self.rooms));
             origins.push(origin);
         }
         self.tell(FetchEvent::Assigned { assignment: self.assignment, partitions: origins });
