@@ -13,7 +13,7 @@ use bytestring::ByteString;
 use serde::de::IgnoredAny;
 
 use crate::{Error, Result, Value};
-pub use members::{Member, members};
+pub use members::{Layout, Member, members};
 pub use names::lasting_name;
 use names::{Found, Level};
 pub use scan::{Fault, Scanner, Text, Token};

@@ -15,7 +15,8 @@ use super::java::date_format::DateFormat;
 use super::java::number::{
     decimal_double, decimal_long, decimal_text, low_bits, narrow, narrow_double, parse_double, parse_integer, to_float,
 };
-use super::object::{Members, Object};
+use super::members::Members;
+use super::plan::Draft;
 use super::{Kind, PerRecord, Site, Verdict, sided};
 
 const PURPOSE: &str = "cast types";
@@ -120,8 +121,13 @@ impl Kind for Cast {
         self.whole.is_none()
     }
 
-    fn edit(&mut self, members: &mut Object, _: &Record, _: &Site<'_>) -> Result<()> {
-        self.change(members)
+    fn plan_edit(&mut self, draft: &mut Draft, _: &Record, _: &Site<'_>) -> Result<()> {
+        self.change(draft)
+    }
+
+    fn edited_value(&mut self, number: usize, old: Value, _: &Record, _: &Site<'_>) -> Result<Value> {
+        let (name, kind) = &self.casts[number];
+        cast(None, old, *kind, &mut self.scratch).map_err(|error| at(name, &error))
     }
 }
 
@@ -173,9 +179,9 @@ impl Cast {
     }
 
     fn change(&mut self, members: &mut impl Members) -> Result<()> {
-        for (name, kind) in &self.casts {
+        for (number, (name, kind)) in self.casts.iter().enumerate() {
             let cast = |value| cast(None, value, *kind, &mut self.scratch).map_err(|error| at(name, &error));
-            members.update(name, cast)?;
+            members.update(name, number, cast)?;
         }
         Ok(())
     }

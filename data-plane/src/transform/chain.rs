@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use millrace_sdk::{Batch, Bytes, Error, Record, SourceRecord, TimestampKind, TopicPartition};
 
-use super::object::{Edited, Object};
+use super::plan::{Edited, Plans};
 use super::predicate::Predicate;
 use super::{Side, Site, Transform};
 
@@ -35,8 +35,7 @@ pub(crate) struct Chain {
     stages: Vec<Stage>,
     /// Reused from batch to batch
     selected: Vec<bool>,
-    /// Reused from record to record
-    object: Object,
+    plans: Plans,
 }
 
 /// A source's records after the transforms, and those that failed.
@@ -48,7 +47,7 @@ pub(crate) struct SourceOutcome {
 
 impl Chain {
     pub(super) fn new(stages: Vec<Stage>) -> Self {
-        Self { stages, selected: Vec::new(), object: Object::default() }
+        Self { stages, selected: Vec::new(), plans: Plans::default() }
     }
 
     /// Whether keys or values are opened for every record, so that it is best done when they are decoded.
@@ -75,14 +74,7 @@ impl Chain {
         origin: &TopicPartition,
         out: &mut Vec<u8>,
     ) -> Option<Edited> {
-        if !self.object.begin(json) {
-            return None;
-        }
-        let (site, start) = (Site::Sink(origin), out.len());
-        let mut edit = |stage: &mut Stage| stage.transform.edit(&mut self.object, record, &site);
-        let edited = self.stages.iter_mut().try_for_each(&mut edit).and_then(|()| self.object.finish(out));
-        self.object.end();
-        edited.inspect_err(|_| out.truncate(start)).ok()
+        self.plans.edit(&mut self.stages, json, record, &Site::Sink(origin), out)
     }
 
     /// Transforms a sink's batch in place; failed records are taken out and answered in offset order.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Config, Datum, Problem, Record, Result, Schema, Type, Value};
+use millrace_sdk::{ByteString, Config, Datum, Error, Problem, Record, Result, Schema, Type, Value};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -10,7 +10,8 @@ use super::config::invalid;
 use super::data::{
     SchemaCache, Side, TIMESTAMP, add_field, basics, in_order, logical, plain, require_map, require_struct, take,
 };
-use super::object::{Members, Object};
+use super::members::Members;
+use super::plan::Draft;
 use super::{Kind, PerRecord, Site, Verdict, sided};
 
 const PURPOSE: &str = "field insertion";
@@ -51,6 +52,17 @@ struct Spec {
     name: ByteString,
     schema: Arc<Schema>,
 }
+
+/// What of a record is inserted, in this order.
+#[derive(Clone, Copy)]
+enum Insert {
+    Topic,
+    Partition,
+    Offset,
+    Timestamp,
+}
+
+const INSERTS: [Insert; 4] = [Insert::Topic, Insert::Partition, Insert::Offset, Insert::Timestamp];
 
 pub(super) struct InsertField {
     side: Side,
@@ -113,8 +125,14 @@ impl Kind for InsertField {
         true
     }
 
-    fn edit(&mut self, members: &mut Object, record: &Record, site: &Site<'_>) -> Result<()> {
-        self.insert(members, record, site, false)
+    fn plan_edit(&mut self, draft: &mut Draft, record: &Record, site: &Site<'_>) -> Result<()> {
+        self.insert(draft, record, site, false)
+    }
+
+    fn edited_value(&mut self, number: usize, _: Value, record: &Record, site: &Site<'_>) -> Result<Value> {
+        // The plan has a place for it; a map without it has none.
+        let absent = || Error::bad_record("the record has nothing to insert");
+        self.inserted(INSERTS[number], record, site, false)?.ok_or_else(absent)
     }
 }
 
@@ -140,31 +158,34 @@ impl InsertField {
         }
     }
 
+    fn spec(&self, insert: Insert) -> Option<&Spec> {
+        match insert {
+            Insert::Topic => self.topic.as_ref(),
+            Insert::Partition => self.partition.as_ref(),
+            Insert::Offset => self.offset.as_ref(),
+            Insert::Timestamp => self.timestamp.as_ref(),
+        }
+    }
+
+    /// What is inserted. What a record of a source does not have yet is left out, or null in a struct.
+    fn inserted(&mut self, insert: Insert, record: &Record, site: &Site<'_>, typed: bool) -> Result<Option<Value>> {
+        let value = match insert {
+            Insert::Topic => Some(Value::Str(self.topic_text(site.topic(record)))),
+            Insert::Partition => site.partition(record).map(|number| Value::Int(number.into())),
+            Insert::Offset => Some(Value::Int(site.offset(record, PURPOSE)?)),
+            Insert::Timestamp => record.timestamp_ms.map(if typed { Value::Timestamp } else { Value::Int }),
+        };
+        Ok(value.or(typed.then_some(Value::Null)))
+    }
+
     fn insert(&mut self, fields: &mut impl Members, record: &Record, site: &Site<'_>, typed: bool) -> Result<()> {
-        if self.topic.is_some() {
-            let text = self.topic_text(site.topic(record));
-            if let Some(spec) = &self.topic {
-                fields.put(&spec.name, Value::Str(text));
+        for (number, insert) in INSERTS.into_iter().enumerate() {
+            if let Some(name) = self.spec(insert).map(|spec| spec.name.clone()) {
+                fields.put(&name, number, || self.inserted(insert, record, site, typed))?;
             }
         }
-        // What a record of a source does not have yet is left out, or null in a struct.
-        let absent = typed.then_some(Value::Null);
-        if let Some(spec) = &self.partition
-            && let Some(value) = site.partition(record).map(|number| Value::Int(number.into())).or(absent.clone())
-        {
-            fields.put(&spec.name, value);
-        }
-        if let Some(spec) = &self.offset {
-            fields.put(&spec.name, Value::Int(site.offset(record, PURPOSE)?));
-        }
-        let time = if typed { Value::Timestamp } else { Value::Int };
-        if let Some(spec) = &self.timestamp
-            && let Some(value) = record.timestamp_ms.map(time).or(absent)
-        {
-            fields.put(&spec.name, value);
-        }
         if let Some((spec, value)) = &self.fixed {
-            fields.put(&spec.name, Value::Str(value.clone()));
+            fields.put_fixed(&spec.name, Value::Str(value.clone()));
         }
         Ok(())
     }

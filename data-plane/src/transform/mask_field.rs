@@ -7,7 +7,8 @@ use serde::Deserialize;
 use super::config::{empty_list, non_empty};
 use super::data::{Fields, Side, require_map, require_struct, take, take_field};
 use super::java::number::{decimal, decimal_double, decimal_long, low_bits, narrow, parse_decimal, to_float};
-use super::object::{Members, Object};
+use super::members::Members;
+use super::plan::Draft;
 use super::{Kind, PerRecord, Site, Verdict, sided};
 
 const PURPOSE: &str = "mask fields";
@@ -69,14 +70,18 @@ impl Kind for MaskField {
         true
     }
 
-    fn edit(&mut self, members: &mut Object, _: &Record, _: &Site<'_>) -> Result<()> {
-        self.change(members)
+    fn plan_edit(&mut self, draft: &mut Draft, _: &Record, _: &Site<'_>) -> Result<()> {
+        self.change(draft)
+    }
+
+    fn edited_value(&mut self, _: usize, old: Value, _: &Record, _: &Site<'_>) -> Result<Value> {
+        self.masked(None, old)
     }
 }
 
 impl MaskField {
     fn change(&self, members: &mut impl Members) -> Result<()> {
-        self.fields.iter().try_for_each(|name| members.update(name, |value| self.masked(None, value)))
+        self.fields.iter().try_for_each(|name| members.update(name, 0, |value| self.masked(None, value)))
     }
 
     fn masked(&self, schema: Option<&Schema>, value: Value) -> Result<Value> {

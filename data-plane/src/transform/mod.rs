@@ -24,9 +24,10 @@ mod insert_header;
 mod java;
 mod jsonpath;
 mod mask_field;
+mod members;
 mod message_timestamp_router;
 mod millrace;
-mod object;
+mod plan;
 mod predicate;
 mod regex_router;
 mod replace_field;
@@ -39,13 +40,13 @@ mod value_to_key;
 use std::sync::Arc;
 
 use millrace_sdk::config::{ConfigDef, definition, parse};
-use millrace_sdk::{Config, Error, Flat, Problem, Record, Result, TopicPartition};
+use millrace_sdk::{Config, Error, Flat, Problem, Record, Result, TopicPartition, Value};
 
 pub(crate) use chain::{Chain, Rejected};
 pub(crate) use config::{chain, findings};
 pub(crate) use data::Side;
-pub(crate) use object::Edited;
-use object::Object;
+use plan::Draft;
+pub(crate) use plan::Edited;
 
 /// All transforms.
 const TRANSFORMS: &[Entry] = &[
@@ -154,18 +155,26 @@ pub(crate) trait Kind: PerRecord + Sized {
         None
     }
 
-    /// Whether all that it does to maps without a schema is done by [`Kind::edit`].
+    /// Whether all that it does to maps without a schema is said by [`Kind::plan_edit`] and [`Kind::edited_value`].
     fn edits(&self) -> bool {
         false
     }
 
-    /// Changes members of a map without a schema, which is the record's key or value as [`Kind::opens`] says; it is not in the
-    /// record.
+    /// Plans what is done to maps with the members of a draft, which are records' keys or values as [`Kind::opens`] says.
+    /// Nothing but the names may count. The record, of which such a map was, is without it.
+    ///
+    /// # Errors
+    /// When that cannot be planned.
+    fn plan_edit(&mut self, _draft: &mut Draft, _record: &Record, _site: &Site<'_>) -> Result<()> {
+        Err(Error::internal("this transform plans nothing"))
+    }
+
+    /// Makes a value that [`Kind::plan_edit`] has given this number, of the old value of its member; the record is without it.
     ///
     /// # Errors
     /// As [`PerRecord::apply`], which is called then in its place with all of the record.
-    fn edit(&mut self, _members: &mut Object, _record: &Record, _site: &Site<'_>) -> Result<()> {
-        Err(Error::internal("this transform edits nothing"))
+    fn edited_value(&mut self, _number: usize, _old: Value, _record: &Record, _site: &Site<'_>) -> Result<Value> {
+        Err(Error::internal("this transform plans nothing"))
     }
 
     /// Told what its options begin with, such as `transforms.a.`, for errors that name one.
@@ -180,8 +189,11 @@ pub(crate) trait Transform: Send + Sync {
     /// As [`Kind::edits`]
     fn edits(&self) -> bool;
 
-    /// As [`Kind::edit`]
-    fn edit(&mut self, members: &mut Object, record: &Record, site: &Site<'_>) -> Result<()>;
+    /// As [`Kind::plan_edit`]
+    fn plan_edit(&mut self, draft: &mut Draft, record: &Record, site: &Site<'_>) -> Result<()>;
+
+    /// As [`Kind::edited_value`]
+    fn edited_value(&mut self, number: usize, old: Value, record: &Record, site: &Site<'_>) -> Result<Value>;
 
     /// Transforms the records of a batch, or those of them that are selected. Dropped and failed records are taken out.
     fn apply(&mut self, records: &mut Vec<Record>, site: &Site<'_>, selected: Option<&[bool]>) -> Vec<Rejected>;
@@ -203,8 +215,12 @@ impl<K: Kind> Transform for Each<K> {
         self.inner.edits()
     }
 
-    fn edit(&mut self, members: &mut Object, record: &Record, site: &Site<'_>) -> Result<()> {
-        self.inner.edit(members, record, site)
+    fn plan_edit(&mut self, draft: &mut Draft, record: &Record, site: &Site<'_>) -> Result<()> {
+        self.inner.plan_edit(draft, record, site)
+    }
+
+    fn edited_value(&mut self, number: usize, old: Value, record: &Record, site: &Site<'_>) -> Result<Value> {
+        self.inner.edited_value(number, old, record, site)
     }
 
     fn apply(&mut self, records: &mut Vec<Record>, site: &Site<'_>, selected: Option<&[bool]>) -> Vec<Rejected> {

@@ -9,7 +9,8 @@ use serde::Deserialize;
 
 use super::config::invalid;
 use super::data::{SchemaCache, Side, add_field, basics, in_order, require_map, require_struct, take};
-use super::object::{Members, Object};
+use super::members::Members;
+use super::plan::Draft;
 use super::{Kind, PerRecord, Site, Verdict, sided};
 
 const PURPOSE: &str = "field replacement";
@@ -98,8 +99,8 @@ impl Kind for ReplaceField {
         true
     }
 
-    fn edit(&mut self, members: &mut Object, _: &Record, _: &Site<'_>) -> Result<()> {
-        self.change(members);
+    fn plan_edit(&mut self, draft: &mut Draft, _: &Record, _: &Site<'_>) -> Result<()> {
+        self.change(draft);
         Ok(())
     }
 }
@@ -115,7 +116,7 @@ impl ReplaceField {
 
     fn change(&self, members: &mut impl Members) {
         members.retain(|name| self.keeps(name));
-        let is_there = |(_, new): &(String, ByteString)| members.position(new).is_some();
+        let is_there = |(_, new): &(String, ByteString)| members.contains(new);
         let may_meet = self.reverse.len() < self.renames.len() || self.renames.iter().any(is_there);
         members.rename(|name| self.new_name(name));
         if may_meet {

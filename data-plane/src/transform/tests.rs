@@ -10,7 +10,7 @@ mod config;
 mod confluent;
 mod debezium;
 mod millrace;
-mod object;
+mod plan;
 mod typed;
 mod untyped;
 

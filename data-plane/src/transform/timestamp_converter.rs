@@ -14,7 +14,8 @@ use super::data::{
 };
 use super::java::calendar::DAY_MS;
 use super::java::date_format::DateFormat;
-use super::object::{Members, Object};
+use super::members::Members;
+use super::plan::Draft;
 use super::{Kind, PerRecord, Site, Verdict, sided};
 
 const PURPOSE: &str = "converting timestamp formats";
@@ -120,8 +121,12 @@ impl Kind for TimestampConverter {
         self.field.is_some()
     }
 
-    fn edit(&mut self, members: &mut Object, _: &Record, _: &Site<'_>) -> Result<()> {
-        self.field.as_ref().map_or(Ok(()), |name| members.update(name, |value| self.convert(value, None)))
+    fn plan_edit(&mut self, draft: &mut Draft, _: &Record, _: &Site<'_>) -> Result<()> {
+        self.field.as_ref().map_or(Ok(()), |name| draft.update(name, 0, |value| self.convert(value, None)))
+    }
+
+    fn edited_value(&mut self, _: usize, old: Value, _: &Record, _: &Site<'_>) -> Result<Value> {
+        self.convert(old, None)
     }
 }
 
@@ -271,7 +276,7 @@ impl PerRecord for TimestampConverter {
             (Some(schema), _) => self.with_schema(&schema, value)?,
             (None, Some(name)) if !matches!(value, Value::Null) => {
                 let mut fields = require_map(value, PURPOSE)?;
-                fields.update(name, |value| self.convert(value, None))?;
+                fields.update(name, 0, |value| self.convert(value, None))?;
                 Datum::schemaless(Value::Map(fields))
             }
             (None, _) => match self.convert(value, None)? {

@@ -99,15 +99,6 @@ impl Level<'_> {
         self.before.map_or(self.names.start, |before| self.names.known[before].next)
     }
 
-    /// Takes the next name if it is the one that came here the last time: `rest` begins with it and a quote after it.
-    #[inline]
-    pub(super) fn find_usual(&mut self, rest: &[u8]) -> Option<Found> {
-        let guess = self.guess();
-        let known = self.names.known.get(guess)?.text.as_bytes();
-        let is_it = rest.get(known.len()) == Some(&b'"') && rest.starts_with(known);
-        is_it.then(|| self.enter(guess))
-    }
-
     /// The next name.
     pub(super) fn find(&mut self, name: &[u8]) -> Found {
         let guess = self.guess();

@@ -98,6 +98,28 @@ proptest! {
 }
 
 #[test]
+fn only_so_many_layouts_have_a_plan_until_others_come() {
+    let mut chain = chain_of(&[("Cast$Value", &[("spec", "a:string")])]);
+    let mut has_plan = |number: usize| {
+        let json = format!("{{\"a\":{number},\"m{number}\":null}}");
+        match both(&mut chain, &json) {
+            (Some(whole), Some(text)) => {
+                assert_eq!(text, whole, "{json}");
+                true
+            }
+            (_, text) => text.is_some(),
+        }
+    };
+    for _ in 0..2 {
+        let known = (0..100).filter(|number| has_plan(*number)).count();
+        assert_eq!(known, 64);
+    }
+    // What comes often and has no plan gets one in the end.
+    assert!((0..5000).any(|_| has_plan(99)));
+    assert!(has_plan(98) && has_plan(0));
+}
+
+#[test]
 fn what_is_not_simple_goes_the_whole_way() {
     let mut chain = chain_of(&TRANSFORMS[..1]);
     for json in
