@@ -184,9 +184,9 @@ class Bench:
         rate, cpu = re.search(r"(\d+) records/s, ([\d.]+) CPU-seconds per million", text).groups()
         return {"rate": float(rate), "cpu": float(cpu)}
 
-    def limit(self, topic):
+    def limit(self, topic, example="limit"):
         words = ["--bootstrap", self.broker.bootstrap, "--topic", topic, "--records", str(records_in(topic))]
-        return self.bare("limit", *words)
+        return self.bare(example, *words)
 
     def throughput(self):
         topics = sorted({case.topic for case in self.cases if case.topic} - {mongodb.TOPIC})
@@ -194,6 +194,9 @@ class Bench:
             title = f"round {number} of {ROUNDS}" if number else "warm-up"
             for topic in topics:
                 self.keep(self.limits, topic, self.limit(topic), number, title, "limit", topic)
+                if topic == "orders":
+                    found = self.limit(topic, "limit_mimalloc")
+                    self.keep(self.limits, f"{topic}, mimalloc", found, number, title, "limit with mimalloc", topic)
             for case in self.cases:
                 if case.end.startswith("mongodb-"):
                     found = self.bare("limit_mongodb", *self.mongodb.limit(case, records_of(case)))
