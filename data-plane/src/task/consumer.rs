@@ -74,6 +74,8 @@ pub(super) enum Note {
 /// The consumer's context.
 pub(super) struct Notes {
     notes: Mutex<Vec<Note>>,
+    /// Whether librdkafka has told anything, be it worth a note or not
+    told: AtomicBool,
     /// Set while the consumer closes: nobody reads notes any more
     closing: AtomicBool,
     task: String,
@@ -84,8 +86,9 @@ impl Notes {
         std::mem::take(&mut *lock(&self.notes))
     }
 
-    pub(super) fn has_any(&self) -> bool {
-        !lock(&self.notes).is_empty()
+    /// Whether anything was told since it was asked last: there may be more behind it.
+    pub(super) fn was_told(&self) -> bool {
+        self.told.swap(false, Ordering::AcqRel)
     }
 
     pub(super) fn close(&self) {
@@ -95,12 +98,14 @@ impl Notes {
     /// Takes a note that does not come from librdkafka.
     pub(super) fn add(&self, note: Note) {
         lock(&self.notes).push(note);
+        self.told.store(true, Ordering::Release);
     }
 }
 
 impl ClientContext for Notes {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(task = self.task, ?level, facility, message, "librdkafka");
+        self.told.store(true, Ordering::Release);
     }
 
     fn stats_raw(&self, statistics: &[u8]) {
@@ -111,6 +116,7 @@ impl ClientContext for Notes {
 
     fn error(&self, error: KafkaError, reason: &str) {
         use rdkafka::types::RDKafkaErrorCode as Code;
+        self.told.store(true, Ordering::Release);
         if let Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) = error.rdkafka_error_code() {
             return; // Kafka is reached; the look-up of topics says which is not there.
         }
@@ -137,14 +143,17 @@ impl ConsumerContext for Notes {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, err: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let partitions: Vec<(String, i32)> =
             list.elements().iter().map(|element| (element.topic().to_owned(), element.partition())).collect();
+        let is_assignment = matches!(err, RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS);
         if self.closing.load(Ordering::Acquire) {
-            // Offsets are committed already; librdkafka only wants an answer.
-            if !matches!(err, RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
-                let _ = give_back(consumer, list);
+            // Offsets are committed already; librdkafka only wants an answer, and the group waits for it.
+            let answer =
+                if is_assignment { take_over(consumer, &TopicPartitionList::new()) } else { give_back(consumer, list) };
+            if let Err(error) = answer {
+                tracing::debug!(task = self.task, %error, "a rebalance was not answered while the consumer closes");
             }
             return;
         }
-        if matches!(err, RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        if is_assignment {
             self.add(Note::Assign(partitions));
         } else {
             self.add(Note::Revoke { partitions, lost: consumer.assignment_lost() });
@@ -236,7 +245,12 @@ pub(super) fn with_memory(settings: &ClientSettings, budget: usize, partitions: 
 
 /// Creates the consumer. Blocks shortly: never call it on an async thread.
 pub(super) fn create(settings: &ClientSettings, task: &str, bell: &Arc<Bell>) -> Result<Arc<SinkConsumer>, Error> {
-    let context = Notes { notes: Mutex::default(), closing: AtomicBool::new(false), task: task.to_owned() };
+    let context = Notes {
+        notes: Mutex::default(),
+        told: AtomicBool::new(false),
+        closing: AtomicBool::new(false),
+        task: task.to_owned(),
+    };
     let mut consumer: SinkConsumer =
         settings.config().create_with_context(context).map_err(|error| creation_error("a Kafka consumer", error))?;
     let bell = Arc::clone(bell);

@@ -1,5 +1,6 @@
 //! The loop of the poll thread.
 
+mod closing;
 mod rebalance;
 mod topics;
 
@@ -31,6 +32,8 @@ const IDLE: Duration = Duration::from_millis(500);
 const LARGE: Duration = Duration::from_secs(1);
 /// How long a commit may take before partitions are given back without it.
 const COMMIT_LIMIT: Duration = Duration::from_secs(5);
+/// How long the task waits for the answer to its last commit; afterwards only this thread does.
+const LAST_COMMIT_LIMIT: Duration = Duration::from_secs(1);
 
 /// Partitions to give back, or the end, once outstanding commits are answered.
 enum Pending {
@@ -63,6 +66,8 @@ struct Fetching<'a> {
     commits: Vec<JoinHandle<()>>,
     commits_out: usize,
     pending: Vec<(Pending, Instant)>,
+    /// Whether librdkafka waits for partitions to be given back
+    unanswered: bool,
     next_look_up: Option<Instant>,
     subscribed: BTreeSet<String>,
     trouble: bool,
@@ -83,40 +88,38 @@ pub(super) fn run(
 ) {
     let laid_out = consumer::USUAL_PARTITIONS;
     let first = consumer::with_memory(settings, limits.budget, laid_out);
-    let outcome = consumer::create(&first, task, bell).and_then(|consumer| {
-        let mut fetching = Fetching {
-            task,
-            settings,
-            consumer,
-            laid_out,
-            subscription,
-            limits,
-            bell,
-            ledger: Ledger::new(Arc::clone(bell)),
-            events,
-            partitions: Vec::new(),
-            rooms: Arc::default(),
-            large: None,
-            assignment: 0,
-            held: 0,
-            turn: 0,
-            paused,
-            runtime: runtime.clone(),
-            commits: Vec::new(),
-            commits_out: 0,
-            pending: Vec::new(),
-            next_look_up: None,
-            subscribed: BTreeSet::new(),
-            trouble: false,
-        };
-        let outcome = fetching.subscribe().and_then(|()| fetching.work(inbox));
-        // Queues hold the consumer; dropping the last of them closes it, which leaves the group (a static member's place is
-        // kept for its successor) and waits for librdkafka.
-        fetching.consumer.context().close();
-        drop(fetching);
-        outcome
-    });
-    let _ = events.send(FetchEvent::Ended(outcome.err()));
+    let consumer = match consumer::create(&first, task, bell) {
+        Ok(consumer) => consumer,
+        Err(error) => return drop(events.send(FetchEvent::Ended(Some(error)))),
+    };
+    let mut fetching = Fetching {
+        task,
+        settings,
+        consumer,
+        laid_out,
+        subscription,
+        limits,
+        bell,
+        ledger: Ledger::new(Arc::clone(bell)),
+        events,
+        partitions: Vec::new(),
+        rooms: Arc::default(),
+        large: None,
+        assignment: 0,
+        held: 0,
+        turn: 0,
+        paused,
+        runtime: runtime.clone(),
+        commits: Vec::new(),
+        commits_out: 0,
+        pending: Vec::new(),
+        unanswered: false,
+        next_look_up: None,
+        subscribed: BTreeSet::new(),
+        trouble: false,
+    };
+    let outcome = fetching.subscribe().and_then(|()| fetching.work(inbox));
+    fetching.close(outcome);
 }
 
 impl Fetching<'_> {
@@ -180,7 +183,7 @@ impl Fetching<'_> {
             match consumer.poll(Duration::ZERO) {
                 Some(Ok(message)) => self.stray(&message)?,
                 Some(Err(error)) => self.on_error(&error)?,
-                None if consumer.context().has_any() => {
+                None if consumer.context().was_told() => {
                     for note in consumer.context().take() {
                         self.on_note(note)?;
                     }
@@ -311,8 +314,10 @@ impl Fetching<'_> {
                 for partition in &mut self.partitions {
                     self.held -= partition.stop_reading().min(self.held);
                 }
+                // From now on a rebalance is answered at once, by taking nothing and giving back what is asked for.
+                self.consumer.context().close();
                 self.commit(&offsets);
-                self.pending.push((Pending::Close, Instant::now() + COMMIT_LIMIT));
+                self.pending.push((Pending::Close, Instant::now() + LAST_COMMIT_LIMIT));
             }
             Command::Pause(paused) => {
                 self.paused = paused;
@@ -381,6 +386,7 @@ impl Fetching<'_> {
                     self.partitions.retain(|known| {
                         known.is_read() || list.find_partition(&known.origin.topic, known.origin.partition).is_none()
                     });
+                    self.unanswered = false;
                     // What has been taken over again meanwhile stays.
                     let list = self.without_read(&list);
                     if list.count() > 0

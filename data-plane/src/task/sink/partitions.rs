@@ -74,6 +74,12 @@ impl Partitions {
         news.collect()
     }
 
+    /// All watermarks.
+    pub(super) fn watermarks(&self) -> Vec<(TopicPartition, i64)> {
+        let all = self.by_origin.iter();
+        all.filter_map(|(origin, partition)| Some((origin.clone(), partition.offsets.watermark()?))).collect()
+    }
+
     /// The last commit has failed: try all again.
     pub(super) fn commit_failed(&mut self) {
         for partition in self.by_origin.values_mut() {

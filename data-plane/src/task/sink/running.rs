@@ -347,6 +347,11 @@ impl Running {
                 partition.tokens.abort.cancel();
                 offsets.extend(partition.offsets.watermark().map(|offset| (origin.clone(), offset)));
             }
+            // Once they are given back the member joins anew, and until all have joined Kafka answers no commit.
+            offsets.extend(self.partitions.take_watermarks());
+            if !offsets.is_empty() {
+                self.commit_sent = Some(Instant::now());
+            }
             self.fetcher.tell(Command::Release { partitions: revocation.partitions, offsets });
         }
         self.revocations = open;

@@ -108,6 +108,7 @@ impl Fetching<'_> {
                 None => origins.push(TopicPartition { topic: Arc::from(topic.as_str()), partition: *partition }),
             }
         }
+        self.unanswered = true;
         self.tell(FetchEvent::Revoking { partitions: origins, lost });
     }
 }

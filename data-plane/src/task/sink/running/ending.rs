@@ -32,9 +32,11 @@ impl Running {
         if fenced {
             self.fetcher.tell(Command::Abandon);
         } else {
-            let offsets =
-                self.partitions.all().filter_map(|(origin, p)| Some((origin.clone(), p.offsets.watermark()?)));
-            let offsets = offsets.collect();
+            // What Kafka has confirmed is not committed again: a commit may have to wait, as in a rebalance.
+            let offsets = match self.commit_sent {
+                None => self.partitions.take_watermarks(),
+                Some(_) => self.partitions.watermarks(),
+            };
             self.fetcher.tell(Command::Close(offsets));
         }
         let closed = self.wait_for_end(deadline).await;
