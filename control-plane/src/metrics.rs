@@ -1,6 +1,8 @@
 //! Every instrument of the control plane, on `opentelemetry::global::meter("millrace")`. Labels are tenant, connector,
 //! operation, state and outcome; never an error text.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -21,7 +23,7 @@ pub struct Metrics {
     /// `millrace.assignments.sent`
     assignments: Counter<u64>,
     /// `millrace.assignments.tasks`
-    assigned: Gauge<u64>,
+    assigned: Arc<Assigned>,
     /// `millrace.statuses.stored`
     statuses: Counter<u64>,
     /// `millrace.reconcile.duration`
@@ -41,6 +43,15 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let meter = opentelemetry::global::meter("millrace");
+        let assigned = Arc::<Assigned>::default();
+        let told = Arc::clone(&assigned);
+        meter
+            .u64_observable_gauge("millrace.assignments.tasks")
+            .with_description("Tasks assigned to a worker by its session on this replica")
+            .with_callback(move |observer| {
+                told.each(|worker, tasks| observer.observe(tasks, &[KeyValue::new("worker", worker.to_owned())]));
+            })
+            .build();
         Self {
             requests: meter.u64_counter("millrace.api.requests").with_description("API requests").build(),
             request_duration: meter
@@ -57,10 +68,7 @@ impl Metrics {
                 .u64_counter("millrace.assignments.sent")
                 .with_description("Assignments sent to workers, full or delta")
                 .build(),
-            assigned: meter
-                .u64_gauge("millrace.assignments.tasks")
-                .with_description("Tasks assigned to a worker by its session on this replica")
-                .build(),
+            assigned,
             statuses: meter
                 .u64_counter("millrace.statuses.stored")
                 .with_description("Task state changes by outcome: stored, outdated")
@@ -94,10 +102,14 @@ impl Metrics {
         self.sessions.add(change, &[]);
     }
 
+    /// A worker's session has begun: how many tasks it has assigned is told while the answer is kept.
+    pub(crate) fn assigned(&self, worker: &str) -> Arc<AtomicU64> {
+        self.assigned.enter(worker)
+    }
+
     /// An assignment was sent.
-    pub fn assignment(&self, worker: &str, full: bool, tasks: usize) {
+    pub fn assignment(&self, full: bool) {
         self.assignments.add(1, &[KeyValue::new("full", full)]);
-        self.assigned.record(u64::try_from(tasks).unwrap_or(u64::MAX), &[KeyValue::new("worker", worker.to_owned())]);
     }
 
     /// A reported state change was stored, or dropped as outdated.
@@ -114,5 +126,55 @@ impl Metrics {
     pub fn connectors(&self, tenant: &str, state: &'static str, count: usize) {
         let labels = [KeyValue::new("tenant", tenant.to_owned()), KeyValue::new("state", state)];
         self.connectors.record(u64::try_from(count).unwrap_or(u64::MAX), &labels);
+    }
+}
+
+/// How many tasks each session has assigned. OpenTelemetry's own gauges tell for ever what they were told once, of workers that are
+/// gone as well; these numbers are asked for, and end with their session.
+#[derive(Debug, Default)]
+struct Assigned(Mutex<Vec<(String, Weak<AtomicU64>)>>);
+
+impl Assigned {
+    fn enter(&self, worker: &str) -> Arc<AtomicU64> {
+        let tasks = Arc::<AtomicU64>::default();
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|(_, tasks)| tasks.strong_count() > 0);
+        all.push((worker.to_owned(), Arc::downgrade(&tasks)));
+        tasks
+    }
+
+    /// In the order in which sessions began: of two of one worker the later one counts.
+    fn each(&self, mut with: impl FnMut(&str, u64)) {
+        for (worker, tasks) in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            if let Some(tasks) = tasks.upgrade() {
+                with(worker, tasks.load(Ordering::Relaxed));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_is_gone_is_told_no_longer() {
+        let assigned = Assigned::default();
+        let told = || {
+            let mut told = Vec::new();
+            assigned.each(|worker, tasks| told.push((worker.to_owned(), tasks)));
+            told
+        };
+        let (one, other) = (assigned.enter("w1"), assigned.enter("w2"));
+        one.store(3, Ordering::Relaxed);
+        assert_eq!(told(), [("w1".to_owned(), 3), ("w2".to_owned(), 0)]);
+        drop(one);
+        assert_eq!(told(), [("w2".to_owned(), 0)]);
+        // A worker that comes back before its old session has ended.
+        let again = assigned.enter("w2");
+        again.store(5, Ordering::Relaxed);
+        assert_eq!(told().last(), Some(&("w2".to_owned(), 5)));
+        drop(other);
+        assert_eq!(told(), [("w2".to_owned(), 5)]);
     }
 }

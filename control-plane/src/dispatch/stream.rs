@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -77,6 +78,8 @@ struct Session {
     worker: Arc<Worker>,
     out: mpsc::Sender<Result<SessionResponse, Status>>,
     outgoing: Outgoing,
+    /// How many tasks the worker has, for the metrics
+    assigned: Arc<AtomicU64>,
     told: Told,
     held: Option<Held>,
     keeping: Option<Keeping>,
@@ -112,6 +115,7 @@ async fn run(
         worker: Arc::clone(&worker),
         out,
         outgoing: Outgoing::new(),
+        assigned: shared.metrics.assigned(&worker.id),
         told: Told::default(),
         held: None,
         keeping: None,
@@ -303,10 +307,10 @@ impl Session {
         }
         let assignment = mirror.assignment(&self.worker.id).unwrap_or_default();
         let wanted = self.join(&assignment);
-        let tasks = wanted.len();
+        self.assigned.store(u64::try_from(wanted.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
         for message in self.outgoing.update(assignment.epoch, wanted) {
             if message.last {
-                self.shared.metrics.assignment(&self.worker.id, message.full, tasks);
+                self.shared.metrics.assignment(message.full);
             }
             self.send(Down::Assignment(message)).await?;
         }
