@@ -57,6 +57,7 @@ impl Service {
         dry: bool,
     ) -> Result<Written, ServiceError> {
         self.tenant(&id.tenant).await?;
+        self.announced().await;
         let (plugin, mut config) = self.prepare(id, config, None)?;
         config.insert("name".to_owned(), id.connector.clone());
         let findings = self.judged(id, &plugin, &config).await?;
@@ -165,6 +166,7 @@ impl Service {
                 config
             }
         };
+        self.announced().await;
         let (plugin, mut config) = self.prepare(id, wanted, Some(&old))?;
         config.insert("name".to_owned(), id.connector.clone());
         let findings = self.judged(id, &plugin, &config).await?;

@@ -10,6 +10,7 @@ pub mod view;
 pub mod watch;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 pub use connectors::{Change, Restart, Written};
 pub use error::ServiceError;
@@ -35,12 +36,13 @@ struct Inner {
     shared: Arc<Shared>,
     /// host:port of this replica's API
     replica: String,
+    since: Instant,
 }
 
 impl Service {
     /// Over what the sessions of this replica share; `replica` is host:port of its API.
     pub(crate) fn new(shared: &Arc<Shared>, replica: String) -> Self {
-        Self { inner: Arc::new(Inner { shared: Arc::clone(shared), replica }) }
+        Self { inner: Arc::new(Inner { shared: Arc::clone(shared), replica, since: Instant::now() }) }
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
@@ -49,6 +51,18 @@ impl Service {
 
     pub(crate) fn mirror(&self) -> &Mirror {
         &self.inner.shared.mirror
+    }
+
+    /// While no class is known shortly after the start, waits for the first worker to announce some: in a process of its own a
+    /// control plane listens some milliseconds before its worker has registered, and a request of then is none to refuse. Workers
+    /// that run elsewhere are back within a lease.
+    pub(crate) async fn announced(&self) {
+        let until = self.inner.since + self.inner.shared.config.times.worker_lease();
+        let mut changes = self.mirror().changes();
+        let announced =
+            async { while self.mirror().catalogue().plugins().is_empty() && changes.changed().await.is_ok() {} };
+        // Without one it is said that none has registered yet.
+        let _ = tokio::time::timeout_at(until.into(), announced).await;
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -180,6 +180,22 @@ const REFUSED: &[(&str, &str, Option<&str>, u16, &str)] = &[
 ];
 
 #[tokio::test]
+async fn a_request_before_the_first_worker_has_registered_waits_for_it() {
+    let mut config = config();
+    config.times.worker_lease_ms = 10_000;
+    config.times.store_lease_ms = 15_000;
+    let plane = Plane::start_with(config).await;
+    let worker = async {
+        // For the request to be there first.
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        FakeWorker::connect(&plane, "w1", "a").await
+    };
+    let create = plane.create("f1", r#"{"connector.class":"FileStreamSink","topics":"a"}"#);
+    let (_worker, ()) = tokio::join!(worker, create);
+    plane.end().await;
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_said_as_connect_says_it() {
     let plane = Plane::start().await;
     let message =
