@@ -28,6 +28,7 @@ const COUNTERS: &[(Count, &str, &str, &str)] = &[
     (Count::SinkRecords, "millrace.sink.records", "{record}", "Records that the store has confirmed"),
     (Count::SinkWrites, "millrace.sink.writes", "{write}", "Writes of a batch to the store"),
     (Count::Superseded, "millrace.sink.superseded", "{record}", "Writes refused: there is a newer version"),
+    (Count::Lost, "millrace.sink.lost", "{record}", "Offsets that Kafka had deleted before they were read"),
     (Count::SourceRecords, "millrace.source.records", "{record}", "Records that Kafka has acknowledged"),
     (Count::SourcePolls, "millrace.source.polls", "{poll}", "Polls of the source that brought something"),
     (Count::DeadLetterRequests, "millrace.dead_letter.requests", "{record}", "Dead letters that were produced"),
@@ -294,6 +295,11 @@ impl TaskMetrics {
     /// What failed for a passing reason is tried again: a write, the producing of a record, a question of a converter.
     pub fn retry(&self) {
         self.series.add(Count::Retries, 1);
+    }
+
+    /// Offsets that Kafka no longer had when they were to be read.
+    pub fn sink_lost(&self, offsets: u64) {
+        self.series.add(Count::Lost, offsets);
     }
 
     /// Writes that the store refused in favour of a newer version.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use millrace_data_plane::model::TaskState;
 use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
 use support::*;
@@ -189,6 +190,39 @@ async fn an_intolerant_task_fails_at_the_record_and_commits_what_lies_before() {
     assert_eq!(offsets(&bootstrap, &format!("connect-{name}"), &topic, 1)[0].0.unwrap_or(0) % 150, 0);
     task.stop().await;
     delete_topic(&bootstrap, &topic).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_were_deleted_before_they_were_read_are_told() {
+    let Some(bootstrap) = bootstrap() else { return };
+    let (name, topic) = (unique("late"), unique("late-topic"));
+    create_topic(&bootstrap, &topic, 1).await;
+    let producer = producer(&bootstrap);
+    let (store, mut worker) = (store(&name), surroundings());
+    let pairs = [("topics", topic.as_str())];
+    produce(&producer, &topic, (0..100).map(|i| record(i, 10, false))).await;
+    let task = worker.start(spec(&bootstrap, &name, 0, 1, &pairs));
+    eventually("the first are written", LIMIT, || store.log.lock().unwrap().len() == 100).await;
+    task.stop().await;
+    produce(&producer, &topic, (100..200).map(|i| record(i, 10, false))).await;
+    delete_before(&bootstrap, &topic, 150).await;
+    let task = worker.start(spec(&bootstrap, &name, 0, 1, &pairs));
+    let status = worker.wait_for_warning("deleted before they were read").await;
+    assert_eq!(status.state, TaskState::Running);
+    let remark = status.warnings.join("\n");
+    assert!(remark.contains(&format!("offset 100 of {topic}-0")) && remark.contains("(50 offsets"), "{remark}");
+    eventually("what is left is written", LIMIT, || store.log.lock().unwrap().len() >= 150).await;
+    assert_eq!(store.log.lock().unwrap().len(), 150);
+    task.stop().await;
+    delete_topic(&bootstrap, &topic).await;
+}
+
+/// Deletes the records of partition 0 before an offset, as retention does.
+async fn delete_before(bootstrap: &str, topic: &str, offset: i64) {
+    let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap();
+    let mut list = rdkafka::TopicPartitionList::new();
+    list.add_partition_offset(topic, 0, rdkafka::Offset::Offset(offset)).unwrap();
+    admin.delete_records(&list, &AdminOptions::new()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

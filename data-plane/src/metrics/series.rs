@@ -20,6 +20,7 @@ pub(super) enum Count {
     SinkRecords,
     SinkWrites,
     Superseded,
+    Lost,
     SourceRecords,
     SourcePolls,
     CommitsDone,

@@ -15,6 +15,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 
+use super::fetch::retention::given_up;
 use crate::framework::{SinkSettings, group_id, instance_id};
 use crate::kafka::client::creation_error;
 use crate::kafka::{ClientKind, ClientSettings};
@@ -62,6 +63,8 @@ pub(super) enum Note {
     Committed(KafkaResult<()>),
     /// From the statistics: the ends of partitions, and whether any broker is connected
     Statistics { ends: Vec<End>, connected: bool },
+    /// Kafka no longer has the offset that was to be read next, and reading goes on elsewhere
+    GivenUp { topic: String, partition: i32, offset: i64 },
     /// Something is wrong with the connection; librdkafka goes on trying
     Trouble {
         /// For the user
@@ -105,6 +108,9 @@ impl Notes {
 impl ClientContext for Notes {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(task = self.task, ?level, facility, message, "librdkafka");
+        if let Some((topic, partition, offset)) = given_up(facility, message) {
+            self.add(Note::GivenUp { topic, partition, offset });
+        }
         self.told.store(true, Ordering::Release);
     }
 

@@ -4,8 +4,10 @@
 
 mod ledger;
 mod partition;
+pub(super) mod retention;
 mod thread;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
@@ -52,6 +54,8 @@ pub(super) enum FetchEvent {
     Committed(Result<(), rdkafka::error::KafkaError>),
     /// The ends of partitions
     Ends(Vec<(TopicPartition, i64)>),
+    /// Offsets that Kafka no longer had when they were to be read
+    Lost(TopicPartition, Range<i64>),
     /// Remarks for the user: topics that do not exist, Kafka out of reach; None when all is well again
     Remark { subject: &'static str, text: Option<String> },
     /// The thread ends; nothing comes after it

@@ -95,6 +95,7 @@ async fn open(life: &Life) -> Result<Running> {
         revocations: Vec::new(),
         commit_interval: settings.common.commit_interval(),
         commit_sent: None,
+        lost: 0,
         ending: None,
         failure: None,
     })

@@ -290,6 +290,7 @@ impl Fetching<'_> {
                 let ends = ends.collect();
                 self.tell(FetchEvent::Ends(ends));
             }
+            Note::GivenUp { topic, partition, offset } => self.given_up(topic, partition, offset),
             Note::Trouble { vague: true, .. } if self.trouble => {}
             Note::Trouble { text, .. } => {
                 self.trouble = true;

@@ -18,7 +18,7 @@ use super::{JobDone, Origin, Partitions, Raw, Tokens};
 use crate::task::batch::RawBatch;
 use crate::task::decode::{Converters, Decoded, PART, Undecodable, letter};
 use crate::task::failure::{Failure, Stage};
-use crate::task::fetch::{Command, FetchEvent, Fetcher};
+use crate::task::fetch::{Command, FetchEvent, Fetcher, retention};
 use crate::task::lanes::{self, ChunkPlan, Lanes, Order};
 use crate::task::retry::Ties;
 use crate::task::supervise::{Life, panicked};
@@ -62,6 +62,8 @@ pub(super) struct Running {
     pub(super) revocations: Vec<Revocation>,
     pub(super) commit_interval: Duration,
     pub(super) commit_sent: Option<Instant>,
+    /// Offsets that retention deleted before they were read
+    pub(super) lost: u64,
     /// Why the task ends once what is under way is written
     pub(super) ending: Option<Failure>,
     /// Why the task ends now
@@ -120,6 +122,12 @@ impl Running {
                 }
                 let (records, age) = self.partitions.lag(now_ms());
                 self.life.metrics.sink_lag(records, age);
+            }
+            FetchEvent::Lost(partition, lost) => {
+                let offsets = lost.end.abs_diff(lost.start);
+                self.lost += offsets;
+                self.life.metrics.sink_lost(offsets);
+                self.life.reporter.remark("retention", Some(retention::remark(&partition, &lost, self.lost)));
             }
             FetchEvent::Remark { subject, text } => self.life.reporter.remark(subject, text),
             FetchEvent::Ended(_) => {}

@@ -1,6 +1,7 @@
 //! Taking partitions over and letting them go.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use millrace_sdk::{Error, TopicPartition};
 use rdkafka::consumer::Consumer;
@@ -8,10 +9,13 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::super::super::consumer;
-use super::super::FetchEvent;
 use super::super::partition::Partition;
+use super::super::{FetchEvent, retention};
 use super::{Fetching, is};
 use crate::kafka::BatchQueue;
+
+/// How long the thread asks for the bounds of a partition.
+const WATERMARKS_LIMIT: Duration = Duration::from_secs(2);
 
 impl Fetching<'_> {
     /// Takes partitions over: split first, then assigned, so that no record goes to the common queue.
@@ -74,6 +78,24 @@ impl Fetching<'_> {
         drop(old);
         self.subscribed.clear();
         self.subscribe()
+    }
+
+    /// A position was given up: asks where the log begins by now, to tell what is lost. Rare enough to wait for the answer.
+    pub(super) fn given_up(&self, topic: String, partition: i32, offset: i64) {
+        let log = match self.consumer.fetch_watermarks(&topic, partition, WATERMARKS_LIMIT) {
+            Ok((start, end)) => start..end,
+            Err(error) => {
+                return tracing::warn!(
+                    task = self.task,
+                    %error,
+                    "Kafka no longer has offset {offset} of {topic}-{partition}, and it is not known how much is lost"
+                );
+            }
+        };
+        let from_the_end = self.settings.property("auto.offset.reset") == Some("latest");
+        if let Some(lost) = retention::lost(offset, &log, from_the_end) {
+            self.tell(FetchEvent::Lost(TopicPartition { topic: Arc::from(topic), partition }, lost));
+        }
     }
 
     /// The list's partitions that are not being read.

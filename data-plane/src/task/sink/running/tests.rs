@@ -145,6 +145,7 @@ fn running(store: &Arc<Store>, fetcher: Fetcher, stop: &CancellationToken, is_lo
         revocations: Vec::new(),
         commit_interval: Duration::from_millis(20),
         commit_sent: None,
+        lost: 0,
         ending: None,
         failure: None,
     }
