@@ -62,12 +62,19 @@ class MongoDB:
         settings = {"SERVERS_HOME": f"{folder}/mongodb", "PORT_OFFSET": str(offset), "MONGODB_CACHE_GB": "1"}
         self.environment = os.environ | settings
         subprocess.run([SERVERS, "up", "mongodb"], check=True, env=self.environment)
+        self.pin()
         self.uri = f"mongodb://127.0.0.1:{27017 + offset}/?replicaSet=rs0"
         self.client = pymongo.MongoClient(self.uri)
         self.database = self.client[DATABASE]
         # All rounds follow the same events, behind which the oplog holds what the sinks have written.
         self.client.admin.command("replSetResizeOplog", 1, minRetentionHours=24.0)
         self.begun = None
+
+    def pin(self):
+        """One core for the store. Otherwise it takes what the worker leaves, and its limit would be that of a worker that takes nothing."""
+        pid = subprocess.run([SERVERS, "pid", "mongodb"], check=True, env=self.environment, capture_output=True, text=True).stdout.strip()
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            os.sched_setaffinity(int(thread), {0})
 
     def stop(self):
         self.client.close()

@@ -45,7 +45,7 @@ pub enum Value {
     Json(Bytes),
 }
 
-// Opened maps are made of them: with their names fourteen of these fit what malloc keeps at hand for a thread.
+// Opened maps are made of them: with their names fourteen of these are a kilobyte.
 const _: () = assert!(size_of::<Value>() <= 40);
 
 impl Value {
