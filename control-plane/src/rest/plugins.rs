@@ -84,7 +84,7 @@ pub(super) async fn config(State(service): State<Service>, path: Path) -> Answer
 
 pub(super) async fn validate(State(service): State<Service>, path: Path, body: Bytes) -> Answer {
     let config = request::config(request::object(&body)?)?;
-    service.announced().await;
+    service.announced(&config).await;
     let included = config.get("connector.class").cloned().unwrap_or_default();
     if !included.is_empty() && !same_class(&service, &included, &path.name) {
         return Err(RestError::bad_request(format!(

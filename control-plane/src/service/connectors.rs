@@ -57,7 +57,7 @@ impl Service {
         dry: bool,
     ) -> Result<Written, ServiceError> {
         self.tenant(&id.tenant).await?;
-        self.announced().await;
+        self.announced(&config).await;
         let (plugin, mut config) = self.prepare(id, config, None)?;
         config.insert("name".to_owned(), id.connector.clone());
         let findings = self.judged(id, &plugin, &config).await?;
@@ -166,7 +166,7 @@ impl Service {
                 config
             }
         };
-        self.announced().await;
+        self.announced(&wanted).await;
         let (plugin, mut config) = self.prepare(id, wanted, Some(&old))?;
         config.insert("name".to_owned(), id.connector.clone());
         let findings = self.judged(id, &plugin, &config).await?;

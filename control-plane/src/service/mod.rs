@@ -53,14 +53,21 @@ impl Service {
         &self.inner.shared.mirror
     }
 
-    /// While no class is known shortly after the start, waits for the first worker to announce some: in a process of its own a
-    /// control plane listens some milliseconds before its worker has registered, and a request of then is none to refuse. Workers
-    /// that run elsewhere are back within a lease.
-    pub(crate) async fn announced(&self) {
+    /// Shortly after the start, waits for the configuration's class to be announced, or for a first worker without it: in a process
+    /// of its own a control plane listens some milliseconds before its worker has registered, and a request of then is none
+    /// to refuse. Workers that run elsewhere are back within a lease.
+    pub(crate) async fn announced(&self, config: &Flat) {
+        let class = config.get("connector.class").map_or("", String::as_str);
         let until = self.inner.since + self.inner.shared.config.times.worker_lease();
-        let mut changes = self.mirror().changes();
-        let announced =
-            async { while self.mirror().catalogue().plugins().is_empty() && changes.changed().await.is_ok() {} };
+        let (mirror, mut changes) = (self.mirror(), self.mirror().changes());
+        let announced = async {
+            // Its classes come one by one, and the worker itself after them.
+            while mirror.catalogue().find(class).is_none() && mirror.workers().is_empty() {
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
         // Without one it is said that none has registered yet.
         let _ = tokio::time::timeout_at(until.into(), announced).await;
     }

@@ -19,7 +19,7 @@ impl Service {
     /// No such tenant, no class, or a class that nobody offers.
     pub async fn validate(&self, id: &ConnectorId, config: Flat) -> Result<(Arc<Plugin>, Findings), ServiceError> {
         self.tenant(&id.tenant).await?;
-        self.announced().await;
+        self.announced(&config).await;
         // A `***` stands for what the connector of that name has stored, where there is one.
         let old = match self.facts(id).await {
             Ok(facts) => Some(self.open(id, &facts.definition.config)?),
