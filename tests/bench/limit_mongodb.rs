@@ -117,9 +117,11 @@ async fn commands(options: &Options, database: &Database) -> Result<Vec<RawDocum
     while let Some(batch) = cursor.next().await {
         let batch = batch.map_err(told)?;
         let documents = answered(batch.as_raw_document())?;
+        // The ids that the sink makes: an index grows faster at its end, where the server's own ids go.
         let update = |document: &&RawDocument| {
-            let id = document.get("_id").map_err(told)?.ok_or("a document without _id")?;
-            Ok::<_, String>(rawdoc! { "q": { "_id": id }, "u": (*document).to_owned(), "upsert": true })
+            let order = document.get("order_id").map_err(told)?.ok_or("a document without order_id")?;
+            let replacement = rest(document)?;
+            Ok::<_, String>(rawdoc! { "q": { "_id": { "order_id": order } }, "u": replacement, "upsert": true })
         };
         commands.push(if options.what == "insert" {
             let documents = documents.into_iter().map(RawDocument::to_owned);
@@ -130,6 +132,18 @@ async fn commands(options: &Options, database: &Database) -> Result<Vec<RawDocum
         });
     }
     Ok(commands)
+}
+
+/// A document without its id.
+fn rest(document: &RawDocument) -> Result<RawDocumentBuf, String> {
+    let mut rest = RawDocumentBuf::new();
+    for element in document.iter() {
+        let (name, value) = element.map_err(told)?;
+        if name != "_id" {
+            rest.append(name, value);
+        }
+    }
+    Ok(rest)
 }
 
 fn array(documents: impl Iterator<Item = RawDocumentBuf>) -> mongodb::bson::RawArrayBuf {
