@@ -39,6 +39,8 @@ pub(crate) mod kind {
     pub(crate) const DATE: u8 = 0x09;
     /// null
     pub(crate) const NULL: u8 = 0x0A;
+    /// Regular expression
+    pub(crate) const REGEX: u8 = 0x0B;
     /// 32-bit integer
     pub(crate) const INT32: u8 = 0x10;
     /// 64-bit integer

@@ -245,19 +245,35 @@ fn filter(writer: &mut Writer, id: &[u8], version: Option<i64>) {
     equals(writer, id, version);
 }
 
-/// `{_id: {$eq: …}}`: an id that is a document is compared as a whole, whatever its names are. With a version, no document of a
-/// newer one; where there is one, the upsert tries to insert and the unique `_id` refuses that.
+/// `{_id: …}`, which servers look up without planning a query, or `{_id: {$eq: …}}` for an id that would be taken for operators.
+/// With a version, no document of a newer one; where there is one, the upsert tries to insert and the unique `_id` refuses that.
 fn equals(writer: &mut Writer, id: &[u8], version: Option<i64>) {
     let open = writer.begin();
     let by = writer.known("_id");
+    let value = &id["\0_id\0".len()..];
+    if version.is_none() && is_plain(id[0], value) {
+        writer.set(by, id[0], value);
+        return writer.end(open);
+    }
     let operator = writer.open(by, kind::DOCUMENT);
     let equal = writer.known("$eq");
-    writer.set(equal, id[0], &id["\0_id\0".len()..]);
+    writer.set(equal, id[0], value);
     writer.end(operator);
     if let Some(version) = version {
         writer.raw(&bson::encoded(VERSION_FIELD, &not_newer(version)));
     }
     writer.end(open);
+}
+
+/// Whether a filter takes an encoded value for itself: a document that begins with an operator is a condition.
+fn is_plain(kind: u8, value: &[u8]) -> bool {
+    /// After the document's length and the kind of its first member
+    const FIRST_NAME: usize = 5;
+    match kind {
+        kind::DOCUMENT => value.get(FIRST_NAME) != Some(&b'$'),
+        kind::ARRAY | kind::REGEX => false,
+        _ => true,
+    }
 }
 
 fn not_newer(version: i64) -> Bson {
@@ -327,8 +343,18 @@ fn guard(write: &mut Write, version: i64) {
     }
 }
 
-/// Equality, spelled out: a value that looks like an operator is a value.
+/// Equality, spelled out: a value that looks like an operator is a value. An id alone is looked up as in `equals`.
 fn operators(filter: &Filter, version: Option<i64>) -> Document {
+    let is_plain = |value: &Bson| match value {
+        Bson::Document(document) => !document.keys().next().is_some_and(|name| name.starts_with('$')),
+        Bson::Array(_) | Bson::RegularExpression(_) => false,
+        _ => true,
+    };
+    if let (Some(id), 1, None) = (filter.fields.get("_id"), filter.fields.len(), version)
+        && is_plain(id)
+    {
+        return filter.fields.clone();
+    }
     let equal = |(name, value): (&String, &Bson)| (name.clone(), Bson::Document(doc! { "$eq": value.clone() }));
     let mut operators: Document = filter.fields.iter().map(equal).collect();
     if let Some(version) = version {

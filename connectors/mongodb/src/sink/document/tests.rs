@@ -43,7 +43,7 @@ fn business_keys_are_filters() {
 fn deletions_go_by_the_key() {
     let delete = [("writemodel.strategy", "DeleteOneDefaultStrategy")];
     let deleted = |key: &str| written(&delete, &one(Some(key), Some("{}"))).get_document("q").unwrap().clone();
-    assert_eq!(deleted(r#"{"k":1}"#), doc! { "_id": { "$eq": { "k": 1_i32 } } });
+    assert_eq!(deleted(r#"{"k":1}"#), doc! { "_id": { "k": 1_i32 } });
     assert_eq!(deleted(r#"{"_id":1,"shard":2}"#), doc! { "_id": { "$eq": 1_i32 }, "shard": { "$eq": 2_i32 } });
     let keys = [
         ("document.id.strategy", "PartialKeyStrategy"),

@@ -55,7 +55,7 @@ const FULL_KEY: (&str, &str) = ("document.id.strategy", "FullKeyStrategy");
 fn each_model_has_its_entry() {
     let key = || one(Some(r#"{"k":1}"#), Some(r#"{"n":1}"#));
     let id = doc! { "k": 1_i32 };
-    let filter = doc! { "_id": { "$eq": id.clone() } };
+    let filter = doc! { "_id": id.clone() };
     // By way of documents the same comes out as straight from the bytes.
     for by_tree in [false, true] {
         let full = |model| {
@@ -101,6 +101,30 @@ fn null_values_need_a_key_and_the_wish_to_delete() {
             let error = entry(&keys, &batch).unwrap_err();
             assert!(error.to_string().starts_with("t-2@5: ") && error.to_string().contains(said), "{error}");
         }
+    }
+}
+
+#[test]
+fn an_id_is_never_taken_for_a_condition() {
+    let same = |id: Bson| doc! { "_id": id };
+    let spelled = |id: Bson| doc! { "_id": { "$eq": id } };
+    let regex = Bson::RegularExpression(mongodb::bson::Regex {
+        pattern: mongodb::bson::raw::cstr!("a").into(),
+        options: mongodb::bson::raw::cstr!("").into(),
+    });
+    for (id, wanted) in [
+        (Bson::Null, same as fn(Bson) -> Document),
+        (Bson::Int64(1), same),
+        (Bson::from("$gt"), same),
+        (Bson::from(doc! {}), same),
+        (Bson::from(doc! { "a": 1, "$b": 2 }), same),
+        (Bson::from(doc! { "$gt": 1 }), spelled),
+        (Bson::from(vec![1, 2]), spelled),
+        (regex, spelled),
+    ] {
+        let found = mongodb::bson::deserialize_from_slice::<Document>(&by_id(&bson::encoded("_id", &id))).unwrap();
+        assert_eq!(found, wanted(id.clone()));
+        assert_eq!(operators(&Filter::by_id(id.clone()), None), wanted(id));
     }
 }
 
