@@ -185,13 +185,13 @@ async fn a_request_before_the_first_worker_has_registered_waits_for_it() {
     config.times.worker_lease_ms = 10_000;
     config.times.store_lease_ms = 15_000;
     let plane = Plane::start_with(config).await;
-    let worker = async {
-        // For the request to be there first.
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-        FakeWorker::connect(&plane, "w1", "a").await
-    };
-    let create = plane.create("f1", r#"{"connector.class":"FileStreamSink","topics":"a"}"#);
-    let (_worker, ()) = tokio::join!(worker, create);
+    {
+        let mut create = std::pin::pin!(plane.create("f1", r#"{"connector.class":"FileStreamSink","topics":"a"}"#));
+        let answered = tokio::time::timeout(std::time::Duration::from_millis(200), &mut create).await;
+        assert!(answered.is_err(), "it was answered before there was a worker");
+        let _worker = FakeWorker::connect(&plane, "w1", "a").await;
+        create.await;
+    }
     plane.end().await;
 }
 

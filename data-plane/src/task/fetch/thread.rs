@@ -141,8 +141,8 @@ impl Fetching<'_> {
             let more = self.read()?;
             self.look_up_topics();
             if !more {
-                if self.large.is_some_and(|since| since.elapsed() > LARGE) {
-                    self.large = None;
+                // Batches may come back long after the last one was handed on, as when a store has stood still.
+                if self.large.is_none_or(|since| since.elapsed() > LARGE) {
                     self.rooms.clear();
                 }
                 self.bell.wait(self.idle());
