@@ -17,6 +17,35 @@ use support::*;
 
 const LIMIT: Duration = Duration::from_secs(90);
 
+/// Runs each with either way of reading.
+macro_rules! either_way {
+    ($($name:ident)*) => {
+        mod direct {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name("direct").await;
+            })*
+        }
+        mod librdkafka {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name("librdkafka").await;
+            })*
+        }
+    };
+}
+
+either_way! {
+    all_is_written_in_order_and_poison_goes_to_the_dead_letters
+    many_partitions_share_the_memory_of_a_task
+    an_intolerant_task_fails_at_the_record_and_commits_what_lies_before
+    records_that_were_deleted_before_they_were_read_are_told
+    an_absent_store_is_waited_for_and_a_paused_task_holds_still
+    a_topic_that_does_not_exist_is_waited_for
+    a_pattern_matches_whole_names_and_topics_that_come_later
+    a_successor_takes_the_place_of_a_task_and_siblings_share_partitions
+}
+
 /// Value `{"n": i}` for record i, of key `k<i % keys>`; every hundredth cannot be decoded, and of those every other decodes
 /// but has no number.
 fn record(i: u64, keys: u64, poison: bool) -> (String, String) {
@@ -32,8 +61,7 @@ fn is_poison(i: u64) -> bool {
     i % 100 == 99
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn all_is_written_in_order_and_poison_goes_to_the_dead_letters() {
+async fn all_is_written_in_order_and_poison_goes_to_the_dead_letters(fetch: &str) {
     let Some(bootstrap) = bootstrap() else { return };
     let (name, topic) = (unique("loop"), unique("loop-topic"));
     let dead = format!("{topic}-dlq");
@@ -46,6 +74,7 @@ async fn all_is_written_in_order_and_poison_goes_to_the_dead_letters() {
     store.slow_ms.store(3, Ordering::SeqCst);
     let pairs = [
         ("topics", topic.as_str()),
+        ("millrace.fetch", fetch),
         ("key.converter", "string"),
         ("value.converter", "org.apache.kafka.connect.json.JsonConverter"),
         ("value.converter.schemas.enable", "false"),
@@ -96,8 +125,7 @@ async fn all_is_written_in_order_and_poison_goes_to_the_dead_letters() {
 }
 
 /// More partitions than a consumer's memory is laid out for at first: it is made anew, and nothing is lost or restarted.
-#[tokio::test(flavor = "multi_thread")]
-async fn many_partitions_share_the_memory_of_a_task() {
+async fn many_partitions_share_the_memory_of_a_task(fetch: &str) {
     let Some(bootstrap) = bootstrap() else { return };
     let (name, topic) = (unique("many"), unique("many-topic"));
     create_topic(&bootstrap, &topic, 40).await;
@@ -106,6 +134,7 @@ async fn many_partitions_share_the_memory_of_a_task() {
     let store = store(&name);
     let pairs = [
         ("topics", topic.as_str()),
+        ("millrace.fetch", fetch),
         ("key.converter", "string"),
         ("value.converter", "org.apache.kafka.connect.json.JsonConverter"),
         ("value.converter.schemas.enable", "false"),
@@ -166,8 +195,7 @@ fn read_all(bootstrap: &str, topic: &str) -> Vec<Letter> {
     letters
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_intolerant_task_fails_at_the_record_and_commits_what_lies_before() {
+async fn an_intolerant_task_fails_at_the_record_and_commits_what_lies_before(fetch: &str) {
     let Some(bootstrap) = bootstrap() else { return };
     let (name, topic) = (unique("strict"), unique("strict-topic"));
     create_topic(&bootstrap, &topic, 1).await;
@@ -175,7 +203,7 @@ async fn an_intolerant_task_fails_at_the_record_and_commits_what_lies_before() {
     // Record 99 is fine here; make the 150th malformed.
     produce(&producer(&bootstrap), &topic, std::iter::once(("k".to_owned(), "{\"n\":".to_owned()))).await;
     let mut worker = surroundings();
-    let pairs = [("topics", topic.as_str())];
+    let pairs = [("topics", topic.as_str()), ("millrace.fetch", fetch)];
     let task = worker.start(spec(&bootstrap, &name, 0, 1, &pairs));
     let status = loop {
         let status = worker.statuses.recv().await.unwrap();
@@ -192,14 +220,13 @@ async fn an_intolerant_task_fails_at_the_record_and_commits_what_lies_before() {
     delete_topic(&bootstrap, &topic).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn records_that_were_deleted_before_they_were_read_are_told() {
+async fn records_that_were_deleted_before_they_were_read_are_told(fetch: &str) {
     let Some(bootstrap) = bootstrap() else { return };
     let (name, topic) = (unique("late"), unique("late-topic"));
     create_topic(&bootstrap, &topic, 1).await;
     let producer = producer(&bootstrap);
     let (store, mut worker) = (store(&name), surroundings());
-    let pairs = [("topics", topic.as_str())];
+    let pairs = [("topics", topic.as_str()), ("millrace.fetch", fetch)];
     produce(&producer, &topic, (0..100).map(|i| record(i, 10, false))).await;
     let task = worker.start(spec(&bootstrap, &name, 0, 1, &pairs));
     eventually("the first are written", LIMIT, || store.log.lock().unwrap().len() == 100).await;
@@ -225,8 +252,7 @@ async fn delete_before(bootstrap: &str, topic: &str, offset: i64) {
     admin.delete_records(&list, &AdminOptions::new()).await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_absent_store_is_waited_for_and_a_paused_task_holds_still() {
+async fn an_absent_store_is_waited_for_and_a_paused_task_holds_still(fetch: &str) {
     let Some(bootstrap) = bootstrap() else { return };
     let (name, topic) = (unique("wait"), unique("wait-topic"));
     create_topic(&bootstrap, &topic, 2).await;
@@ -234,7 +260,7 @@ async fn an_absent_store_is_waited_for_and_a_paused_task_holds_still() {
     let store = store(&name);
     store.down.store(1, Ordering::SeqCst);
     let mut worker = surroundings();
-    let task = worker.start(spec(&bootstrap, &name, 0, 1, &[("topics", topic.as_str())]));
+    let task = worker.start(spec(&bootstrap, &name, 0, 1, &[("topics", topic.as_str()), ("millrace.fetch", fetch)]));
     produce(&producer, &topic, (0..1000).map(|i| record(i, 50, false))).await;
     worker.wait_for_warning("the store is down").await;
     assert!(store.log.lock().unwrap().is_empty());
@@ -254,12 +280,11 @@ async fn an_absent_store_is_waited_for_and_a_paused_task_holds_still() {
     delete_topic(&bootstrap, &topic).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_topic_that_does_not_exist_is_waited_for() {
+async fn a_topic_that_does_not_exist_is_waited_for(fetch: &str) {
     let Some(bootstrap) = bootstrap() else { return };
     let (name, topic) = (unique("later"), unique("later-topic"));
     let mut worker = surroundings();
-    let task = worker.start(spec(&bootstrap, &name, 0, 1, &[("topics", topic.as_str())]));
+    let task = worker.start(spec(&bootstrap, &name, 0, 1, &[("topics", topic.as_str()), ("millrace.fetch", fetch)]));
     let status = worker.wait_for_warning("does not exist").await;
     assert_eq!(status.state, TaskState::Running);
     create_topic(&bootstrap, &topic, 1).await;
@@ -270,8 +295,7 @@ async fn a_topic_that_does_not_exist_is_waited_for() {
     delete_topic(&bootstrap, &topic).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_pattern_matches_whole_names_and_topics_that_come_later() {
+async fn a_pattern_matches_whole_names_and_topics_that_come_later(fetch: &str) {
     let Some(bootstrap) = bootstrap() else { return };
     let (name, base) = (unique("regex"), unique("regex-topic"));
     let (first, second, other) = (format!("{base}.a"), format!("{base}.b"), format!("{base}.a.not"));
@@ -282,7 +306,7 @@ async fn a_pattern_matches_whole_names_and_topics_that_come_later() {
     produce(&producer, &other, (1000..1010).map(|i| record(i, 5, false))).await;
     let worker = surroundings();
     let pattern = format!("{base}\\.[ab]");
-    let task = worker.start(spec(&bootstrap, &name, 0, 1, &[("topics.regex", pattern.as_str())]));
+    let task = worker.start(spec(&bootstrap, &name, 0, 1, &[("topics.regex", pattern.as_str()), ("millrace.fetch", fetch)]));
     let store = store(&name);
     eventually("the first topic is read", LIMIT, || store.log.lock().unwrap().len() == 10).await;
     create_topic(&bootstrap, &second, 1).await;
@@ -294,13 +318,12 @@ async fn a_pattern_matches_whole_names_and_topics_that_come_later() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_successor_takes_the_place_of_a_task_and_siblings_share_partitions() {
+async fn a_successor_takes_the_place_of_a_task_and_siblings_share_partitions(fetch: &str) {
     let Some(bootstrap) = bootstrap() else { return };
     let (name, topic) = (unique("share"), unique("share-topic"));
     create_topic(&bootstrap, &topic, 4).await;
     let producer = producer(&bootstrap);
-    let pairs = [("topics", topic.as_str())];
+    let pairs = [("topics", topic.as_str()), ("millrace.fetch", fetch)];
     let mut old_worker = surroundings();
     let new_worker = surroundings();
     let first = old_worker.start(spec(&bootstrap, &name, 0, 2, &pairs));

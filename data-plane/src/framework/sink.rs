@@ -3,10 +3,21 @@
 use fancy_regex::Regex;
 use millrace_sdk::{Config, Flat, Problem, VersionRule, Versions};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::common::{CommonSettings, problems};
 use crate::kafka::client::ClientKind;
+
+/// Who reads records from Kafka.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Fetch {
+    /// The task itself, where it can: without TLS and SASL, from Kafka 2.7 or newer; else librdkafka
+    #[default]
+    Direct,
+    /// librdkafka, for about twice the processor time
+    Librdkafka,
+}
 
 /// What a sink is told besides its own connector's keys.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -36,6 +47,11 @@ pub struct SinkSettings {
     #[serde(rename = "millrace.buffer.memory", default = "buffer_memory")]
     #[schemars(range(min = 1_048_576), extend("x-group" = "Millrace", "x-importance" = "low"))]
     pub buffer_memory: i64,
+    /// Who reads records from Kafka: `direct` (the task itself, from Kafka 2.7 on; with TLS or SASL it is librdkafka all the
+    /// same), or `librdkafka`, for about twice the processor time.
+    #[serde(rename = "millrace.fetch", default)]
+    #[schemars(extend("x-group" = "Millrace", "x-importance" = "low"))]
+    pub fetch: Fetch,
     /// Which of two writes to a store entry is the newer one, whatever order they arrive in: `offset`, `timestamp`,
     /// `field:<path>`, `header:<name>`, or `none`. Neither a replay nor a process that was long asleep then puts an older value
     /// over a newer one. Unset, it is what the peer does by default.

@@ -1,15 +1,19 @@
 //! Kafka clients: settings (`client`, `table`), partitions read many records at a time ([`BatchQueue`]), producers that are
-//! shared (`producers`) and what becomes of their records (`deliveries`), topics that are created (`topics`).
+//! shared (`producers`) and what becomes of their records (`deliveries`), topics that are created (`topics`), and the protocol as far as records are read
+//! without librdkafka (`wire`).
 
 pub mod client;
 mod deliveries;
+mod envelope;
 mod jaas;
 mod producers;
 mod table;
 mod topics;
+pub mod wire;
 
 pub use crate::native::{BatchQueue, Fetched};
 pub use client::{ClientKind, ClientSettings};
 pub use deliveries::{Counting, Deliveries, Outgoing, Producer};
+pub use envelope::{Envelope, RawHeader, Span};
 pub use producers::{Producers, SharedProducer};
 pub use topics::{Quiet, TopicOutcome, appeared, ensure_topic, max_batch_bytes, partitions};

@@ -9,57 +9,13 @@ use millrace_sdk::{ByteString, TimestampKind, TopicPartition};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _, Timestamp};
 
 use super::fetch::Receipt;
-use crate::kafka::Fetched;
-
-/// A place in a batch's buffer, which is shorter than 4 GiB.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
-    start: u32,
-    end: u32,
-}
-
-impl Span {
-    /// No payload
-    const NONE: Self = Self { start: 1, end: 0 };
-
-    fn range(self) -> Option<Range<usize>> {
-        (self.start <= self.end).then_some(self.start as usize..self.end as usize)
-    }
-
-    /// How long the payload is; none is 0.
-    pub(super) fn len(self) -> usize {
-        self.range().map_or(0, |range| range.len())
-    }
-}
-
-/// The header of a record as it came.
-pub(super) type RawHeader = (ByteString, Span);
-
-/// A record as it came; its payloads are in the batch's buffer.
-#[derive(Debug, Clone)]
-pub(super) struct Envelope {
-    pub(super) offset: i64,
-    pub(super) timestamp_ms: Option<i64>,
-    pub(super) timestamp_kind: TimestampKind,
-    pub(super) key: Span,
-    pub(super) value: Span,
-    headers: Option<Box<[RawHeader]>>,
-}
-
-impl Envelope {
-    pub(super) fn headers(&self) -> &[RawHeader] {
-        self.headers.as_deref().unwrap_or_default()
-    }
-}
-
-// One thread writes it and another reads it: the less the better.
-const _: () = assert!(size_of::<Envelope>() <= 64);
+use crate::kafka::{Envelope, Fetched, RawHeader, Span};
 
 /// What a batch consists of.
 #[derive(Debug, Default)]
-struct Room {
-    buffer: Vec<u8>,
-    records: Vec<Envelope>,
+pub(super) struct Room {
+    pub(super) buffer: Vec<u8>,
+    pub(super) records: Vec<Envelope>,
 }
 
 /// The room of batches that are done, for those to come: what one thread takes and another gives back is dear for every
@@ -71,9 +27,9 @@ impl Rooms {
     /// Rooms that are kept
     const MOST: usize = 8;
     /// Bytes of a buffer that is worth keeping
-    const WORTH: Range<usize> = 64 * 1024..2 * MOST_RESERVED;
+    pub(super) const WORTH: Range<usize> = 64 * 1024..2 * MOST_RESERVED;
 
-    fn give(&self, mut room: Room) {
+    pub(super) fn give(&self, mut room: Room) {
         room.buffer.clear();
         room.records.clear();
         let mut rooms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -82,7 +38,7 @@ impl Rooms {
         }
     }
 
-    fn take(&self) -> Option<Room> {
+    pub(super) fn take(&self) -> Option<Room> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
@@ -136,6 +92,14 @@ pub(super) struct RawRecord<'a> {
 }
 
 impl RawBatch {
+    /// A batch of what is in a room, which goes home afterwards.
+    pub(super) fn new(origin: TopicPartition, room: Room, home: &Arc<Rooms>) -> Self {
+        let lent = Arc::new(Lent { room, home: Arc::clone(home) });
+        let buffer = Bytes::from_owner(Payloads(Arc::clone(&lent)));
+        let range = 0..lent.room.records.len();
+        Self { origin, buffer, lent, range, receipt: None }
+    }
+
     /// Whether its room is worth keeping.
     pub(super) fn is_large(&self) -> bool {
         Rooms::WORTH.contains(&self.buffer.len())
@@ -199,7 +163,7 @@ pub(super) struct BatchBuilder {
 const MOST_RESERVED: usize = 1024 * 1024;
 
 /// What a record costs besides its payload.
-const RECORD_OVERHEAD: usize = 120;
+pub(super) const RECORD_OVERHEAD: usize = 120;
 
 impl BatchBuilder {
     pub(super) fn new(rooms: &Arc<Rooms>) -> Self {
@@ -264,22 +228,18 @@ impl BatchBuilder {
         self.room.records.reserve(self.last.1);
     }
 
-    #[allow(clippy::cast_possible_truncation)] // a batch is full at less than 1 GiB, and a record is shorter than 2 GiB
     fn copy(&mut self, payload: Option<&[u8]>) -> Span {
         payload.map_or(Span::NONE, |payload| {
-            let start = self.room.buffer.len() as u32;
+            let start = self.room.buffer.len();
             self.room.buffer.extend_from_slice(payload);
-            Span { start, end: self.room.buffer.len() as u32 }
+            Span::new(start, payload.len())
         })
     }
 
     /// The batch so far; the builder starts anew.
     pub(super) fn take(&mut self, origin: TopicPartition) -> RawBatch {
         self.last = (self.room.buffer.len(), self.room.records.len());
-        let lent = Arc::new(Lent { room: std::mem::take(&mut self.room), home: Arc::clone(&self.rooms) });
-        let buffer = Bytes::from_owner(Payloads(Arc::clone(&lent)));
-        let range = 0..lent.room.records.len();
-        RawBatch { origin, buffer, lent, range, receipt: None }
+        RawBatch::new(origin, std::mem::take(&mut self.room), &self.rooms)
     }
 
     /// A record of a test.

@@ -2,10 +2,11 @@
 
 use millrace_sdk::{Batch, Bytes, Datum, Error, Header, Record, Result, Value};
 
-use super::batch::{Envelope, RawBatch, RawHeader, Span};
+use super::batch::RawBatch;
 use super::dead_letter::DeadLetter;
 use super::failure::Stage;
 use crate::convert::{Converter, Preparation};
+use crate::kafka::{Envelope, RawHeader, Span};
 use crate::transform::{Chain, Edited, Side};
 
 /// The converters of a task.

@@ -1,9 +1,11 @@
-//! The poll thread of a sink task. It owns the consumer, reads partitions into batches while there is room for them, and
-//! carries out rebalances. It never waits for a write: what is not wanted yet stays in the partition's own queue, where
-//! librdkafka stops fetching for it.
+//! The poll thread of a sink task. It owns the consumer, which is the group's member, carries out rebalances and commits. Records
+//! come from the reader, which asks Kafka itself (`reader`); where that cannot be, as with TLS, the thread reads the partitions'
+//! queues in librdkafka into batches. Neither ever waits for a write: what is not wanted yet is not asked for, or stays in the
+//! partition's own queue, where librdkafka stops fetching for it.
 
 mod ledger;
 mod partition;
+mod reader;
 pub(super) mod retention;
 mod thread;
 
@@ -18,6 +20,7 @@ use tokio::sync::mpsc;
 
 use super::batch::RawBatch;
 use super::consumer::Bell;
+use crate::framework::Fetch;
 use crate::kafka::ClientSettings;
 
 pub(super) use ledger::Receipt;
@@ -94,6 +97,7 @@ impl Fetcher {
         settings: ClientSettings,
         subscription: Subscription,
         limits: Limits,
+        fetch: Fetch,
         paused: bool,
     ) -> Result<Self> {
         let (commands, inbox) = std_mpsc::channel();
@@ -105,7 +109,7 @@ impl Fetcher {
         let thread = std::thread::Builder::new()
             .name(format!("fetch-{task}"))
             .spawn(move || {
-                thread::run(&task, &settings, subscription, limits, paused, &runtime, &thread_bell, &inbox, &outbox)
+                thread::run(&task, &settings, subscription, limits, fetch, paused, &runtime, &thread_bell, &inbox, &outbox)
             })
             .map_err(|error| Error::internal("cannot start a poll thread").because(error))?;
         Ok(Self { commands, events, bell, thread: Some(thread) })

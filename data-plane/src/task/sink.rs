@@ -67,7 +67,8 @@ async fn open(life: &Life) -> Result<Running> {
     let limits = limits(&settings, is_local);
     let paused = *life.paused.borrow();
     let name = spec.id.to_string();
-    let fetcher = Fetcher::start(name, consumer_settings, subscription(&settings)?, limits, paused)?;
+    let subscription = subscription(&settings)?;
+    let fetcher = Fetcher::start(name, consumer_settings, subscription, limits, settings.fetch, paused)?;
     let lanes = usize::try_from(settings.lanes).unwrap_or(1);
     let writer = Arc::new(Writer {
         task: Arc::from(task),

@@ -269,6 +269,8 @@ pub(crate) fn producer(bootstrap: &str) -> FutureProducer {
     ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
         .set("linger.ms", "5")
+        // Else what is sent again, as while a new topic has no leader, comes after what was sent later.
+        .set("enable.idempotence", "true")
         .set("partitioner", "murmur2_random")
         .create()
         .unwrap()

@@ -5,8 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use millrace_sdk::TopicPartition;
 
-use super::super::consumer::Bell;
-
 /// A batch that has come back.
 #[derive(Debug)]
 pub(in crate::task) struct Returned {
@@ -18,12 +16,13 @@ pub(in crate::task) struct Returned {
 /// Where receipts are handed in.
 pub(in crate::task) struct Ledger {
     returned: Mutex<Vec<Returned>>,
-    bell: Arc<Bell>,
+    /// Called when a batch has come back
+    wake: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Ledger {
-    pub(super) fn new(bell: Arc<Bell>) -> Arc<Self> {
-        Arc::new(Self { returned: Mutex::default(), bell })
+    pub(super) fn new(wake: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { returned: Mutex::default(), wake: Box::new(wake) })
     }
 
     pub(super) fn take(&self) -> Vec<Returned> {
@@ -46,7 +45,7 @@ impl Drop for Receipt {
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
             self.ledger.returned.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
-            self.ledger.bell.ring();
+            (self.ledger.wake)();
         }
     }
 }

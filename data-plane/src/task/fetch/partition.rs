@@ -23,11 +23,20 @@ const PACE: Duration = Duration::from_millis(5);
 /// Records that are taken from a queue at once, at the most.
 const SLICE: usize = 256;
 
+/// Where a partition's records come from.
+pub(super) enum Source {
+    /// librdkafka's queue, which this thread reads
+    Queue(BatchQueue<Notes>),
+    /// The reader, which hands them on itself
+    Reader,
+    /// Nowhere: it is being given back
+    None,
+}
+
 pub(super) struct Partition {
     pub(super) origin: TopicPartition,
     pub(super) assignment: u64,
-    /// None once the partition is being given back
-    queue: Option<BatchQueue<Notes>>,
+    source: Source,
     growing: BatchBuilder,
     out: usize,
     /// When the last batch was handed on
@@ -45,8 +54,8 @@ pub(super) enum Reading {
 }
 
 impl Partition {
-    pub(super) fn new(origin: TopicPartition, assignment: u64, queue: BatchQueue<Notes>, rooms: &Arc<Rooms>) -> Self {
-        Self { origin, assignment, queue: Some(queue), growing: BatchBuilder::new(rooms), out: 0, sent: None }
+    pub(super) fn new(origin: TopicPartition, assignment: u64, source: Source, rooms: &Arc<Rooms>) -> Self {
+        Self { origin, assignment, source, growing: BatchBuilder::new(rooms), out: 0, sent: None }
     }
 
     /// Bytes in the batch that grows.
@@ -56,12 +65,12 @@ impl Partition {
 
     /// Ends reading; gives the bytes that are dropped with the growing batch. They are read again by whoever comes next.
     pub(super) fn stop_reading(&mut self) -> usize {
-        self.queue = None;
+        self.source = Source::None;
         std::mem::take(&mut self.growing).bytes()
     }
 
     pub(super) fn is_read(&self) -> bool {
-        self.queue.is_some()
+        !matches!(self.source, Source::None)
     }
 
     fn is_full(&self, limits: &Limits) -> bool {
@@ -76,7 +85,7 @@ impl Partition {
             if self.is_full(limits) || taken >= room {
                 return Reading::Full;
             }
-            let Some(queue) = &mut self.queue else { return Reading::Drained };
+            let Source::Queue(queue) = &mut self.source else { return Reading::Drained };
             // What is taken must be kept, so no more is asked for than there is room for.
             let bytes = (room - taken).min(limits.batch_bytes.saturating_sub(self.growing.bytes()));
             let fitting = self.growing.usual_size().map_or(1, |size| bytes / size);
@@ -102,14 +111,14 @@ impl Partition {
 
     /// When the growing batch is due, if it is one that only waits for time to pass.
     pub(super) fn due(&self) -> Option<Instant> {
-        let waits = self.out == 0 && !self.growing.is_empty() && self.queue.is_some();
+        let waits = self.out == 0 && !self.growing.is_empty() && self.is_read();
         self.sent.filter(|_| waits).map(|sent| sent + PACE)
     }
 
     /// The growing batch, when it is time for it: soon while nothing is out, else only a full one, so that batches grow
     /// by themselves when the store is slower than Kafka.
     pub(super) fn take(&mut self, limits: &Limits, ledger: &Arc<Ledger>) -> Option<RawBatch> {
-        if self.growing.is_empty() || self.queue.is_none() {
+        if self.growing.is_empty() || !self.is_read() {
             return None;
         }
         let now = Instant::now();

@@ -23,7 +23,9 @@ use super::super::batch::Rooms;
 use super::super::consumer::{self, Bell, Note, SinkConsumer};
 use super::ledger::{Ledger, Returned};
 use super::partition::{Partition, Reading};
+use super::reader::Reader;
 use super::{Command, FetchEvent, Limits, Offsets, Subscription};
+use crate::framework::Fetch;
 use crate::kafka::ClientSettings;
 
 /// How long the thread sleeps when nothing rings.
@@ -51,6 +53,8 @@ struct Fetching<'a> {
     limits: Limits,
     bell: &'a Arc<Bell>,
     ledger: Arc<Ledger>,
+    /// Who reads the partitions, unless their queues in librdkafka are read here
+    reader: Option<Reader>,
     events: &'a UnboundedSender<FetchEvent>,
     partitions: Vec<Partition>,
     rooms: Arc<Rooms>,
@@ -64,6 +68,8 @@ struct Fetching<'a> {
     paused: bool,
     runtime: Handle,
     commits: Vec<JoinHandle<()>>,
+    /// Questions for committed offsets
+    lookups: Vec<JoinHandle<()>>,
     commits_out: usize,
     pending: Vec<(Pending, Instant)>,
     /// Whether librdkafka waits for partitions to be given back
@@ -80,6 +86,7 @@ pub(super) fn run(
     settings: &ClientSettings,
     subscription: Subscription,
     limits: Limits,
+    fetch: Fetch,
     paused: bool,
     runtime: &Handle,
     bell: &Arc<Bell>,
@@ -87,11 +94,19 @@ pub(super) fn run(
     events: &UnboundedSender<FetchEvent>,
 ) {
     let laid_out = consumer::USUAL_PARTITIONS;
-    let first = consumer::with_memory(settings, limits.budget, laid_out);
+    let reader = match fetch {
+        Fetch::Direct => Reader::start(settings, &limits, paused, runtime, bell, events),
+        Fetch::Librdkafka => None,
+    };
+    let first = match &reader {
+        Some(_) => settings.clone().with("auto.offset.reset", "error"),
+        None => consumer::with_memory(settings, limits.budget, laid_out),
+    };
     let consumer = match consumer::create(&first, task, bell) {
         Ok(consumer) => consumer,
         Err(error) => return drop(events.send(FetchEvent::Ended(Some(error)))),
     };
+    let ring = Arc::clone(bell);
     let mut fetching = Fetching {
         task,
         settings,
@@ -100,7 +115,8 @@ pub(super) fn run(
         subscription,
         limits,
         bell,
-        ledger: Ledger::new(Arc::clone(bell)),
+        ledger: Ledger::new(move || ring.ring()),
+        reader,
         events,
         partitions: Vec::new(),
         rooms: Arc::default(),
@@ -111,6 +127,7 @@ pub(super) fn run(
         paused,
         runtime: runtime.clone(),
         commits: Vec::new(),
+        lookups: Vec::new(),
         commits_out: 0,
         pending: Vec::new(),
         unanswered: false,
@@ -126,6 +143,9 @@ impl Fetching<'_> {
     fn work(&mut self, inbox: &Receiver<Command>) -> Result<(), Error> {
         loop {
             self.serve_consumer()?;
+            if let Some(failure) = self.reader.as_ref().and_then(Reader::failure) {
+                return Err(failure);
+            }
             self.lay_out()?;
             loop {
                 match inbox.try_recv() {
@@ -201,6 +221,9 @@ impl Fetching<'_> {
                 && &*partition.origin.topic == message.topic()
                 && partition.origin.partition == message.partition()
         });
+        if self.reader.is_some() {
+            return Ok(()); // the reader reads it
+        }
         let Some(partition) = known else {
             return Err(Error::internal(format!(
                 "a record of {}-{} came without an assignment",
@@ -232,6 +255,8 @@ impl Fetching<'_> {
             Some(Code::GroupAuthorizationFailed) => Err(Error::bad_config(
                 "not authorized to use the consumer group: grant READ on the group to the tenant's Kafka user",
             )),
+            // It was sent nowhere, see `NOWHERE`.
+            Some(Code::AutoOffsetReset) if self.reader.is_some() => Ok(()),
             Some(Code::AutoOffsetReset | Code::NoOffset) => Err(Error::bad_config(format!(
                 "a partition has no committed offset, or one that Kafka no longer has, and auto.offset.reset is none: \
                  {error}; set consumer.override.auto.offset.reset to earliest or latest, or set the group's offsets"
@@ -312,13 +337,17 @@ impl Fetching<'_> {
                 self.pending.push((Pending::Unassign(list), Instant::now() + COMMIT_LIMIT));
             }
             Command::Close(offsets) => {
-                for partition in &mut self.partitions {
-                    self.held -= partition.stop_reading().min(self.held);
+                for index in 0..self.partitions.len() {
+                    self.stop_reading(index);
                 }
                 // From now on a rebalance is answered at once, by taking nothing and giving back what is asked for.
                 self.consumer.context().close();
                 self.commit(&offsets);
                 self.pending.push((Pending::Close, Instant::now() + LAST_COMMIT_LIMIT));
+            }
+            Command::Pause(paused) if self.reader.is_some() => {
+                self.paused = paused;
+                self.reader.iter().for_each(|reader| reader.pause(paused));
             }
             Command::Pause(paused) => {
                 self.paused = paused;
@@ -331,6 +360,13 @@ impl Fetching<'_> {
             // Handled by the loop.
             Command::Abandon => {}
         }
+    }
+
+    /// Ends the reading of a partition; what is dropped with it is read again by whoever comes next.
+    fn stop_reading(&mut self, index: usize) {
+        let partition = &mut self.partitions[index];
+        self.held -= partition.stop_reading().min(self.held);
+        self.reader.iter().for_each(|reader| reader.stop(&partition.origin));
     }
 
     /// Batches that have come back make room.
@@ -403,7 +439,7 @@ impl Fetching<'_> {
 
     /// Reads all partitions as far as there is room. True when it should be called again at once.
     fn read(&mut self) -> Result<bool, Error> {
-        if self.paused || self.partitions.is_empty() {
+        if self.paused || self.partitions.is_empty() || self.reader.is_some() {
             return Ok(false);
         }
         let (mut more, mut ready) = (false, Vec::new());

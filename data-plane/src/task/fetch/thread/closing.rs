@@ -24,20 +24,24 @@ impl Fetching<'_> {
         let ended = FetchEvent::Ended(outcome.err());
         // Their queues hold the consumer.
         self.partitions.clear();
+        self.reader = None;
         self.rooms.clear();
         self.consumer.context().close();
-        let Self { task, consumer, events, commits, unanswered, .. } = self;
-        let is_out = || commits.iter().any(|commit| !commit.is_finished());
+        let Self { task, consumer, events, commits, lookups, unanswered, .. } = self;
+        let is_committing = commits.iter().any(|commit| !commit.is_finished());
+        let is_out = || commits.iter().chain(&lookups).any(|call| !call.is_finished());
         if !is_out() {
             finish(consumer, unanswered);
             let _ = events.send(ended);
             return;
         }
-        tracing::warn!(
-            task,
-            "Kafka has not answered the last commit, most likely because the group rebalances: records that it covers may be \
-             written again"
-        );
+        if is_committing {
+            tracing::warn!(
+                task,
+                "Kafka has not answered the last commit, most likely because the group rebalances: records that it covers \
+                 may be written again"
+            );
+        }
         let _ = events.send(ended);
         // Partitions are not paused meanwhile: a consumer that is fenced then would never end.
         while is_out() {

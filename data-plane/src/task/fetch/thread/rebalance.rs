@@ -6,13 +6,22 @@ use std::time::Duration;
 use millrace_sdk::{Error, TopicPartition};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
-use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::super::super::consumer;
-use super::super::partition::Partition;
+use super::super::super::consumer::{self, SinkConsumer};
+use super::super::partition::{Partition, Source};
+use super::super::reader::Reader;
 use super::super::{FetchEvent, retention};
 use super::{Fetching, is};
 use crate::kafka::BatchQueue;
+
+/// Where librdkafka is sent in a partition that it is not to read: with `auto.offset.reset` none it stops there for good. (A
+/// consumer whose partitions are paused sometimes never ends when it is fenced.)
+const NOWHERE: Offset = Offset::Offset(1 << 62);
+
+/// How long committed offsets are waited for, and how long it takes until they are asked for again.
+const LOOK_UP_LIMIT: Duration = Duration::from_secs(5);
+const LOOK_UP_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long the thread asks for the bounds of a partition.
 const WATERMARKS_LIMIT: Duration = Duration::from_secs(2);
@@ -24,28 +33,59 @@ impl Fetching<'_> {
         let mut list = TopicPartitionList::with_capacity(partitions.len());
         let mut origins = Vec::with_capacity(partitions.len());
         for (topic, partition) in partitions {
-            list.add_partition(&topic, partition);
             let origin = TopicPartition { topic: Arc::from(topic), partition };
-            let bell = Arc::clone(self.bell);
-            let queue = BatchQueue::split(&self.consumer, &origin.topic, partition, move || bell.ring())
-                .ok_or_else(|| Error::internal(format!("librdkafka has no queue for {origin}")))?;
+            let source = match &self.reader {
+                Some(reader) => {
+                    // Cannot fail: the offset is an actual one.
+                    let _ = list.add_partition_offset(&origin.topic, partition, NOWHERE);
+                    reader.add(origin.clone(), self.assignment);
+                    Source::Reader
+                }
+                None => {
+                    list.add_partition(&origin.topic, partition);
+                    let bell = Arc::clone(self.bell);
+                    let queue = BatchQueue::split(&self.consumer, &origin.topic, partition, move || bell.ring());
+                    Source::Queue(queue.ok_or_else(|| Error::internal(format!("librdkafka has no queue for {origin}")))?)
+                }
+            };
             // A partition that comes again while the old assignment still winds down is a new one.
             self.drop_partition(&origin);
-            self.partitions.push(Partition::new(origin.clone(), self.assignment, queue, &self.rooms));
+            self.partitions.push(Partition::new(origin.clone(), self.assignment, source, &self.rooms));
             origins.push(origin);
         }
-        self.tell(FetchEvent::Assigned { assignment: self.assignment, partitions: origins });
+        self.tell(FetchEvent::Assigned { assignment: self.assignment, partitions: origins.clone() });
         consumer::take_over(&self.consumer, &list)
             .map_err(|error| Error::transient("cannot take over partitions").because(error))?;
         if self.paused {
             self.pause_in_kafka(&list, true);
         }
+        self.begin_reading(origins);
         Ok(())
+    }
+
+    /// Asks for committed offsets and tells them to the reader. librdkafka gives them only to a caller who waits.
+    fn begin_reading(&mut self, origins: Vec<TopicPartition>) {
+        let Some(starter) = self.reader.as_ref().map(Reader::starter) else { return };
+        let (consumer, assignment, task) = (Arc::clone(&self.consumer), self.assignment, self.task.to_owned());
+        self.lookups.retain(|lookup| !lookup.is_finished());
+        self.lookups.push(self.runtime.spawn_blocking(move || {
+            while starter.reads(assignment) {
+                match committed(&consumer, &origins) {
+                    Ok(offsets) => return starter.begin(&offsets, assignment),
+                    // The coordinator moves, or the group rebalances again.
+                    Err(error) => tracing::info!(task, %error, "committed offsets are not known yet"),
+                }
+                std::thread::sleep(LOOK_UP_PAUSE);
+            }
+        }));
     }
 
     /// More partitions than the consumer's memory is laid out for get a consumer with smaller shares. It is the same static
     /// member, so that it has the same partitions without a rebalance; they are read again from what is committed.
     pub(super) fn lay_out(&mut self) -> Result<(), Error> {
+        if self.reader.is_some() {
+            return Ok(());
+        }
         let count = self.partitions.len();
         let is_changing = !self.pending.is_empty() || self.partitions.iter().any(|partition| !partition.is_read());
         if count <= self.laid_out || is_changing {
@@ -121,11 +161,11 @@ impl Fetching<'_> {
     pub(super) fn revoke(&mut self, partitions: &[(String, i32)], lost: bool) {
         let mut origins = Vec::with_capacity(partitions.len());
         for (topic, partition) in partitions {
-            let known = self.partitions.iter_mut().find(|known| is(&known.origin, topic, *partition));
+            let known = self.partitions.iter().position(|known| is(&known.origin, topic, *partition));
             match known {
                 Some(known) => {
-                    self.held -= known.stop_reading().min(self.held);
-                    origins.push(known.origin.clone());
+                    self.stop_reading(known);
+                    origins.push(self.partitions[known].origin.clone());
                 }
                 None => origins.push(TopicPartition { topic: Arc::from(topic.as_str()), partition: *partition }),
             }
@@ -133,4 +173,28 @@ impl Fetching<'_> {
         self.unanswered = true;
         self.tell(FetchEvent::Revoking { partitions: origins, lost });
     }
+}
+
+/// The committed offset of each partition, if it has one.
+fn committed(
+    consumer: &SinkConsumer,
+    origins: &[TopicPartition],
+) -> Result<Vec<(TopicPartition, Option<i64>)>, KafkaError> {
+    let mut list = TopicPartitionList::with_capacity(origins.len());
+    for origin in origins {
+        list.add_partition(&origin.topic, origin.partition);
+    }
+    let list = consumer.committed_offsets(list, LOOK_UP_LIMIT)?;
+    let mut offsets = Vec::with_capacity(origins.len());
+    for element in list.elements() {
+        element.error()?;
+        if let Some(origin) = origins.iter().find(|origin| is(origin, element.topic(), element.partition())) {
+            let offset = match element.offset() {
+                Offset::Offset(offset) => Some(offset),
+                _ => None,
+            };
+            offsets.push((origin.clone(), offset));
+        }
+    }
+    Ok(offsets)
 }
