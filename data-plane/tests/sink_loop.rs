@@ -306,7 +306,8 @@ async fn a_pattern_matches_whole_names_and_topics_that_come_later(fetch: &str) {
     produce(&producer, &other, (1000..1010).map(|i| record(i, 5, false))).await;
     let worker = surroundings();
     let pattern = format!("{base}\\.[ab]");
-    let task = worker.start(spec(&bootstrap, &name, 0, 1, &[("topics.regex", pattern.as_str()), ("millrace.fetch", fetch)]));
+    let task =
+        worker.start(spec(&bootstrap, &name, 0, 1, &[("topics.regex", pattern.as_str()), ("millrace.fetch", fetch)]));
     let store = store(&name);
     eventually("the first topic is read", LIMIT, || store.log.lock().unwrap().len() == 10).await;
     create_topic(&bootstrap, &second, 1).await;

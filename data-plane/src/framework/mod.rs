@@ -11,8 +11,8 @@ mod source;
 mod topic_creation;
 
 pub use common::{CommonSettings, DEFAULT_TENANT, Tolerance, group_id, instance_id, offsets_topic, transactional_id};
-pub use sink::{Fetch, SinkSettings};
 pub(crate) use sink::full_match;
+pub use sink::{Fetch, SinkSettings};
 pub use source::{ExactlyOnceSupport, SourceSettings, TransactionBoundary, exactly_once_support};
 pub use topic_creation::{NewTopicSettings, TopicCreation};
 

@@ -12,7 +12,7 @@ use crate::kafka::client::ClientKind;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Fetch {
-    /// The task itself, where it can: without TLS and SASL, from Kafka 2.7 or newer; else librdkafka
+    /// The task itself, from Kafka 2.7 or newer
     #[default]
     Direct,
     /// librdkafka, for about twice the processor time
@@ -47,8 +47,8 @@ pub struct SinkSettings {
     #[serde(rename = "millrace.buffer.memory", default = "buffer_memory")]
     #[schemars(range(min = 1_048_576), extend("x-group" = "Millrace", "x-importance" = "low"))]
     pub buffer_memory: i64,
-    /// Who reads records from Kafka: `direct` (the task itself, from Kafka 2.7 on; with TLS or SASL it is librdkafka all the
-    /// same), or `librdkafka`, for about twice the processor time.
+    /// Who reads records from Kafka: `direct` (the task itself), or `librdkafka`, for about twice the processor time, with Kafka
+    /// older than 2.7.
     #[serde(rename = "millrace.fetch", default)]
     #[schemars(extend("x-group" = "Millrace", "x-importance" = "low"))]
     pub fetch: Fetch,

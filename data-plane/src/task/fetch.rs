@@ -1,6 +1,6 @@
 //! The poll thread of a sink task. It owns the consumer, which is the group's member, carries out rebalances and commits. Records
-//! come from the reader, which asks Kafka itself (`reader`); where that cannot be, as with TLS, the thread reads the partitions'
-//! queues in librdkafka into batches. Neither ever waits for a write: what is not wanted yet is not asked for, or stays in the
+//! come from the reader, which asks Kafka itself (`reader`); with `millrace.fetch=librdkafka` the thread reads the partitions' queues in
+//! librdkafka into batches. Neither ever waits for a write: what is not wanted yet is not asked for, or stays in the
 //! partition's own queue, where librdkafka stops fetching for it.
 
 mod ledger;
@@ -109,7 +109,18 @@ impl Fetcher {
         let thread = std::thread::Builder::new()
             .name(format!("fetch-{task}"))
             .spawn(move || {
-                thread::run(&task, &settings, subscription, limits, fetch, paused, &runtime, &thread_bell, &inbox, &outbox)
+                thread::run(
+                    &task,
+                    &settings,
+                    subscription,
+                    limits,
+                    fetch,
+                    paused,
+                    &runtime,
+                    &thread_bell,
+                    &inbox,
+                    &outbox,
+                )
             })
             .map_err(|error| Error::internal("cannot start a poll thread").because(error))?;
         Ok(Self { commands, events, bell, thread: Some(thread) })

@@ -1,18 +1,23 @@
 //! A connection to a broker: one request at a time, each with a limit.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rand::distr::{Alphanumeric, SampleString};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::codec::{Malformed, Reader, Writer};
 use super::fetch::{self, Receive};
-use super::messages::{API_VERSIONS, Api, FETCH, LIST_OFFSETS, METADATA, not_spoken};
+use super::messages::{
+    API_VERSIONS, Api, FETCH, LIST_OFFSETS, METADATA, SASL_AUTHENTICATE, SASL_HANDSHAKE, not_spoken,
+};
+use super::sasl::{self, Authenticated};
+use super::security::{Login, Security, Stream};
 use super::{Cluster, FetchRequest, ListOffsets, LogEnd, Metadata, code};
 
 /// Where a broker is, and how to talk to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Endpoint {
     /// Host name or address
     pub host: String,
@@ -26,6 +31,8 @@ pub struct Endpoint {
     pub answer_limit: Duration,
     /// The longest answer that is believed, in bytes
     pub longest: usize,
+    /// How the connection is protected, and who asks
+    pub security: Security,
 }
 
 /// Why a broker does not do what it is asked for.
@@ -46,6 +53,12 @@ pub enum Fault {
     /// An error code for the whole request
     #[error("Kafka answers with error code {0}")]
     Kafka(i16),
+    /// No TLS
+    #[error("no TLS connection: {0}")]
+    Tls(String),
+    /// The broker does not let the client in, or does not prove who it is
+    #[error("the login fails: {0}")]
+    Login(String),
     /// The broker is too old
     #[error("the broker does not speak {0} of version {1}")]
     NotSpoken(&'static str, i16),
@@ -56,12 +69,14 @@ const AHEAD: usize = 256;
 
 /// An open connection. After a fault it is of no more use.
 pub struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     endpoint: Endpoint,
     correlation: i32,
     ahead: Vec<u8>,
     /// How much of `ahead` has been looked at
     used: usize,
+    /// Until when the login is good (KIP-368)
+    good_until: Option<Instant>,
 }
 
 impl Connection {
@@ -78,12 +93,44 @@ impl Connection {
     async fn set_up(endpoint: Endpoint) -> Result<Self, Fault> {
         let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
         stream.set_nodelay(true)?;
-        let mut this = Self { stream, endpoint, correlation: 0, ahead: Vec::with_capacity(AHEAD), used: 0 };
+        let stream = Stream::open(stream, &endpoint.security, &endpoint.host).await?;
+        let login = endpoint.security.login.clone();
+        let ahead = Vec::with_capacity(AHEAD);
+        let mut this = Self { stream, endpoint, correlation: 0, ahead, used: 0, good_until: None };
         let answer = this.call(API_VERSIONS, &[]).await?;
-        match not_spoken(&answer, &[METADATA, LIST_OFFSETS, FETCH])? {
-            Some(api) => Err(Fault::NotSpoken(api.name, api.version)),
-            None => Ok(this),
+        if let Some(api) = not_spoken(&answer, &[METADATA, LIST_OFFSETS, FETCH])? {
+            return Err(Fault::NotSpoken(api.name, api.version));
         }
+        if let Some(login) = login {
+            this.log_in(&login).await?;
+        }
+        Ok(this)
+    }
+
+    async fn log_in(&mut self, login: &Login) -> Result<(), Fault> {
+        let answer = self.call(SASL_HANDSHAKE, &sasl::handshake(login)).await?;
+        sasl::handshaken(&answer)?.map_err(|known| {
+            let wanted = login.mechanism.name();
+            Fault::Login(format!("the broker has no mechanism {wanted}, but {known}"))
+        })?;
+        let nonce = Alphanumeric.sample_string(&mut rand::rng(), 24);
+        let mut step = Some(sasl::begin(login, &nonce));
+        while let Some((message, steps)) = step {
+            let answer = self.call(SASL_AUTHENTICATE, &sasl::authenticate(&message)).await?;
+            let answer = Authenticated::read(&answer)?;
+            let theirs = answer.outcome.map_err(Fault::Login)?;
+            step = sasl::next(login, steps, &theirs).map_err(Fault::Login)?;
+            // A new login at nine tenths of the time
+            let lifetime = u64::try_from(answer.lifetime_ms).unwrap_or(0);
+            self.good_until = (lifetime > 0).then(|| Instant::now() + Duration::from_millis(lifetime / 10 * 9));
+        }
+        Ok(())
+    }
+
+    /// Whether the login is still good for some time; else the connection is to be made anew.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.good_until.is_none_or(|until| Instant::now() < until)
     }
 
     /// The partitions of topics.
@@ -145,7 +192,8 @@ impl Connection {
         writer.0.extend(body);
         let length = u32::try_from(writer.0.len() - 4).unwrap_or(u32::MAX);
         writer.0[..4].copy_from_slice(&length.to_be_bytes());
-        Ok(self.stream.write_all(&writer.0).await?)
+        self.stream.write_all(&writer.0).await?;
+        Ok(self.stream.flush().await?)
     }
 
     /// The answer to the request that was just sent.
@@ -276,7 +324,7 @@ impl Frame<'_> {
     }
 }
 
-async fn read_some(stream: &mut TcpStream, bytes: &mut Vec<u8>, most: usize) -> Result<usize, Fault> {
+async fn read_some(stream: &mut Stream, bytes: &mut Vec<u8>, most: usize) -> Result<usize, Fault> {
     let most = u64::try_from(most).unwrap_or(u64::MAX);
     match stream.take(most).read_buf(bytes).await? {
         0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the broker has closed the connection").into()),

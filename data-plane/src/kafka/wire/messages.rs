@@ -18,6 +18,8 @@ pub(super) struct Api {
 }
 
 pub(super) const API_VERSIONS: Api = Api { key: 18, version: 0, flexible: false, name: "ApiVersions" };
+pub(super) const SASL_HANDSHAKE: Api = Api { key: 17, version: 1, flexible: false, name: "SaslHandshake" };
+pub(super) const SASL_AUTHENTICATE: Api = Api { key: 36, version: 1, flexible: false, name: "SaslAuthenticate" };
 pub(super) const METADATA: Api = Api { key: 3, version: 7, flexible: false, name: "Metadata" };
 pub(super) const LIST_OFFSETS: Api = Api { key: 2, version: 5, flexible: false, name: "ListOffsets" };
 pub(super) const FETCH: Api = Api { key: 1, version: 12, flexible: true, name: "Fetch" };

@@ -1,4 +1,4 @@
-//! The part of Kafka's protocol that reads records: a connection (`connection`) that asks where partitions are and what is in
+//! The part of Kafka's protocol that reads records: a connection (`connection`, with TLS and a login: `security`, `sasl`) that asks where partitions are and what is in
 //! them (`messages`, `fetch`), and record batches taken apart where they lie in the answer (`records`, `compression`). Groups,
 //! commits and producing are librdkafka's.
 //!
@@ -11,12 +11,15 @@ mod fetch;
 mod messages;
 mod messages_v1;
 mod records;
+mod sasl;
+mod security;
 
 pub use codec::Malformed;
 pub use connection::{Connection, Endpoint, Fault};
 pub use fetch::{Answer, FetchRequest, Receive, Wanted};
 pub use messages::{Cluster, ListOffsets, LogEnd, Metadata, Place, Start};
 pub use records::{Aborted, Apart, Found, Isolation, take_apart};
+pub use security::Security;
 
 /// Error codes of Kafka's protocol that reading meets.
 pub mod code {

@@ -301,3 +301,6 @@ fn read_headers(
     }
     Ok(headers.into())
 }
+
+#[cfg(test)]
+mod tests;

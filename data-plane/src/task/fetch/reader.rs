@@ -127,7 +127,9 @@ async fn run(shared: Arc<Shared>) {
         let (asks, again) = shared.decide(now);
         for ask in asks {
             let connection = match &ask {
-                Ask::Records(broker, _) | Ask::Ends(broker, _) => connections.remove(broker),
+                Ask::Records(broker, _) | Ask::Ends(broker, _) => {
+                    connections.remove(broker).filter(Connection::is_good)
+                }
                 Ask::Places(_) => None,
             };
             exchanges.push(Box::pin(exchange(&shared, ask, connection)));

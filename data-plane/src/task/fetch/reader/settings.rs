@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::kafka::ClientSettings;
-use crate::kafka::wire::{Endpoint, Isolation};
+use crate::kafka::wire::{Endpoint, Isolation, Security};
 
 use super::super::Limits;
 use super::state::Sizes;
@@ -34,6 +34,7 @@ pub(super) struct Settings {
     connect_limit: Duration,
     answer_limit: Duration,
     longest: usize,
+    security: Security,
 }
 
 /// Bytes in an answer, unless the user says otherwise: what a processor keeps at hand from the socket to the sink.
@@ -42,10 +43,10 @@ const ANSWER: usize = 1024 * 1024;
 impl Settings {
     /// None when these settings ask for a connection that only librdkafka can make.
     pub(super) fn of(settings: &ClientSettings, limits: &Limits) -> Option<Self> {
-        let plain = settings.property("security.protocol").is_none_or(|name| name.eq_ignore_ascii_case("plaintext"));
+        let security = Security::of(settings)?;
         let bootstrap: Option<Vec<_>> = settings.property("bootstrap.servers")?.split(',').map(host_and_port).collect();
         let bootstrap = bootstrap?;
-        if !plain || bootstrap.is_empty() {
+        if bootstrap.is_empty() {
             return None;
         }
         let number = |name: &str, otherwise: usize| {
@@ -55,7 +56,9 @@ impl Settings {
             settings.property(name).and_then(|text| text.parse().ok()).unwrap_or(otherwise)
         };
         let millis = |name: &str, otherwise: u32| {
-            Duration::from_millis(settings.property(name).and_then(|text| text.parse().ok()).unwrap_or(otherwise).into())
+            Duration::from_millis(
+                settings.property(name).and_then(|text| text.parse().ok()).unwrap_or(otherwise).into(),
+            )
         };
         let committed = settings.property("isolation.level") == Some("read_committed");
         let answer = number("fetch.max.bytes", ANSWER).clamp(1, (limits.budget / 2).max(1));
@@ -83,6 +86,7 @@ impl Settings {
             connect_limit: millis("socket.connection.setup.timeout.ms", 30_000),
             answer_limit: millis("socket.timeout.ms", 60_000),
             longest: number("receive.message.max.bytes", 100_000_000),
+            security,
         })
     }
 
@@ -94,6 +98,7 @@ impl Settings {
             connect_limit: self.connect_limit,
             answer_limit: self.answer_limit,
             longest: self.longest,
+            security: self.security.clone(),
         }
     }
 }

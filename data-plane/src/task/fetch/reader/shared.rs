@@ -142,11 +142,7 @@ impl Shared {
             return self.parted(wanted, end);
         }
         let mut room = room;
-        let how = Apart {
-            from: wanted.offset,
-            check: self.settings.check,
-            isolation: self.settings.sizes.isolation,
-        };
+        let how = Apart { from: wanted.offset, check: self.settings.check, isolation: self.settings.sizes.isolation };
         let spare = || self.rooms.take().unwrap_or_default().buffer;
         let mut aborted = Aborted::new(answer.aborted.clone());
         let found = take_apart(&mut room.buffer, spare, how, &mut aborted, &mut room.records);
@@ -347,7 +343,14 @@ impl Shared {
         }
         if failures >= TELL_AFTER {
             state.told = true;
-            let text = format!("records cannot be read from Kafka at {host}:{port}: {fault}; it is tried again and again");
+            let hint = match fault {
+                Fault::Tls(_) => "; check ssl.* (or set millrace.fetch to librdkafka)",
+                Fault::Login(_) => "; check sasl.* and security.protocol",
+                _ => "",
+            };
+            let text = format!(
+                "records cannot be read from Kafka at {host}:{port}: {fault}{hint}; it is tried again and again"
+            );
             self.tell(FetchEvent::Remark { subject: "fetch", text: Some(text) });
         }
     }

@@ -336,7 +336,6 @@ impl State {
             }
         }
     }
-
 }
 
 /// The broker that leads a partition, and since how many elections.

@@ -45,7 +45,9 @@ impl Fetching<'_> {
                     list.add_partition(&origin.topic, partition);
                     let bell = Arc::clone(self.bell);
                     let queue = BatchQueue::split(&self.consumer, &origin.topic, partition, move || bell.ring());
-                    Source::Queue(queue.ok_or_else(|| Error::internal(format!("librdkafka has no queue for {origin}")))?)
+                    Source::Queue(
+                        queue.ok_or_else(|| Error::internal(format!("librdkafka has no queue for {origin}")))?,
+                    )
                 }
             };
             // A partition that comes again while the old assignment still winds down is a new one.
