@@ -17,24 +17,6 @@ use support::*;
 
 const LIMIT: Duration = Duration::from_secs(90);
 
-/// Runs each with either way of reading.
-macro_rules! either_way {
-    ($($name:ident)*) => {
-        mod direct {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                super::$name("direct").await;
-            })*
-        }
-        mod librdkafka {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                super::$name("librdkafka").await;
-            })*
-        }
-    };
-}
-
 either_way! {
     all_is_written_in_order_and_poison_goes_to_the_dead_letters
     many_partitions_share_the_memory_of_a_task

@@ -4,8 +4,10 @@
 //! that `deploy/local/servers env` prints; each scenario has an etcd, control planes and workers of its own, and topics,
 //! connectors and tables with names of its own. Everything a scenario started ends with it, whatever happens.
 
+pub mod certificates;
 pub mod cluster;
 pub mod kafka;
+pub mod kafka_cluster;
 pub mod process;
 pub mod proxy;
 pub mod replica_set;

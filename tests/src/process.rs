@@ -30,6 +30,22 @@ pub fn millrace_binary() -> PathBuf {
     path
 }
 
+/// What `deploy/local/servers` has installed for a server.
+///
+/// # Panics
+/// When it is not installed.
+#[must_use]
+pub fn installed(name: &str, server: &str) -> PathBuf {
+    let cache = std::env::var("MILLRACE_CACHE").map(PathBuf::from).unwrap_or_else(|_| {
+        // As in deploy/local/lib/common.sh.
+        let home = PathBuf::from(std::env::var("HOME").unwrap_or_default());
+        if home == Path::new("/root") { "/var/cache/millrace".into() } else { home.join(".cache/millrace") }
+    });
+    let path = cache.join(name);
+    assert!(path.exists(), "{} is not there: deploy/local/servers install {server}", path.display());
+    path
+}
+
 /// A running process of the scenario.
 pub struct Process {
     name: String,

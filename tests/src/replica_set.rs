@@ -8,7 +8,7 @@ use std::time::Duration;
 use mongodb::bson::{Bson, Document, doc};
 use tempfile::TempDir;
 
-use crate::process::{Process, free_port};
+use crate::process::{Process, free_port, installed};
 use crate::wait::eventually;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -31,14 +31,7 @@ struct Member {
 /// When it is not installed.
 #[must_use]
 pub fn mongod() -> PathBuf {
-    let cache = std::env::var("MILLRACE_CACHE").map(PathBuf::from).unwrap_or_else(|_| {
-        // As in deploy/local/lib/common.sh.
-        let home = PathBuf::from(std::env::var("HOME").unwrap_or_default());
-        if home == Path::new("/root") { "/var/cache/millrace".into() } else { home.join(".cache/millrace") }
-    });
-    let path = cache.join("mongodb-6.0.5/mongod");
-    assert!(path.exists(), "{} is not there: deploy/local/servers install mongodb", path.display());
-    path
+    installed("mongodb-6.0.5/mongod", "mongodb")
 }
 
 fn start(directory: &Path, port: u16) -> Process {

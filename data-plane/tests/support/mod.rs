@@ -316,3 +316,23 @@ pub(crate) async fn eventually(what: &str, limit: Duration, mut condition: impl 
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
+
+/// Runs each with either way of reading.
+macro_rules! either_way {
+    ($($name:ident)*) => {
+        mod direct {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name("direct").await;
+            })*
+        }
+        mod librdkafka {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name("librdkafka").await;
+            })*
+        }
+    };
+}
+#[allow(unused_imports)] // not by every test
+pub(crate) use either_way;

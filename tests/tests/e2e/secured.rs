@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use millrace_tests::certificates::{authority, certificate};
 use millrace_tests::kafka::{Produced, create_topic, produce, wait_drained};
 use millrace_tests::process::{Process, free_port};
 use millrace_tests::replica_set::mongod;
@@ -17,26 +18,11 @@ use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-fn openssl(directory: &Path, arguments: &str) {
-    let output = Command::new("openssl").args(arguments.split('|')).current_dir(directory).output().unwrap();
-    assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
 /// An authority, and certificates of server and client by it.
 fn certificates(directory: &Path) {
-    openssl(directory, "req|-x509|-newkey|rsa:2048|-nodes|-days|2|-subj|/CN=authority|-keyout|ca.key|-out|ca.pem");
-    std::fs::write(directory.join("san"), "subjectAltName=IP:127.0.0.1\n").unwrap();
-    for (name, subject) in [("server", "/CN=server/O=test-server"), ("client", "/CN=client/O=test-client")] {
-        openssl(directory, &format!("req|-newkey|rsa:2048|-nodes|-subj|{subject}|-keyout|{name}.key|-out|{name}.csr"));
-        openssl(
-            directory,
-            &format!(
-                "x509|-req|-in|{name}.csr|-CA|ca.pem|-CAkey|ca.key|-CAcreateserial|-days|2|-extfile|san|-out|{name}.crt"
-            ),
-        );
-        let part = |ending: &str| std::fs::read_to_string(directory.join(format!("{name}.{ending}"))).unwrap();
-        std::fs::write(directory.join(format!("{name}.pem")), part("crt") + &part("key")).unwrap();
-    }
+    authority(directory, "ca");
+    certificate(directory, "ca", "server", "/CN=server/O=test-server");
+    certificate(directory, "ca", "client", "/CN=client/O=test-client");
 }
 
 async fn run(uri: &str, database: &str, command: Document) -> Result<(), String> {
@@ -75,10 +61,10 @@ async fn passwords_certificates_and_own_authorities_work() {
     let uri = |credentials: &str, more: &str| {
         format!("mongodb://{credentials}127.0.0.1:{port}/?tls=true&serverSelectionTimeoutMS=3000{more}")
     };
-    let authority = format!("&tlsCAFile={}", file("ca.pem"));
+    let trust = format!("&tlsCAFile={}", file("ca.pem"));
     let root = doc! { "createUser": "root", "pwd": "secret-of-root", "roles": ["root"] };
-    eventually("the first user", LIMIT, || run_once(uri("", &authority), "admin", root.clone())).await;
-    let as_root = uri("root:secret-of-root@", &authority);
+    eventually("the first user", LIMIT, || run_once(uri("", &trust), "admin", root.clone())).await;
+    let as_root = uri("root:secret-of-root@", &trust);
     let role = doc! { "role": "readWrite", "db": "secured" };
     let user = doc! { "createUser": "O=test-client,CN=client", "roles": [role] };
     run(&as_root, "$external", user).await.unwrap();
@@ -90,8 +76,8 @@ async fn passwords_certificates_and_own_authorities_work() {
     let topic = unique("secured");
     create_topic(&topic, 1).await;
     produce(&topic, &[Produced { key: None, value: Some(r#"{"n":1}"#.to_owned()), timestamp_ms: 1 }]);
-    let certificate = format!("&authMechanism=MONGODB-X509&tlsCertificateKeyFile={}", file("client.pem"));
-    for (name, uri) in [("scram", as_root.clone()), ("x509", uri("", &format!("{authority}{certificate}")))] {
+    let by_certificate = format!("&authMechanism=MONGODB-X509&tlsCertificateKeyFile={}", file("client.pem"));
+    for (name, uri) in [("scram", as_root.clone()), ("x509", uri("", &format!("{trust}{by_certificate}")))] {
         let name = unique(name);
         rest.create(&name, config(&topic, &uri)).await;
         wait_drained(&name, &topic, LIMIT).await;
@@ -109,8 +95,8 @@ async fn passwords_certificates_and_own_authorities_work() {
     java["connection.ssl.truststore"] = file("client.csr").replace(".csr", ".jks").into();
     std::fs::write(directory.join("client.jks"), b"\xfe\xed\xfe\xed\0\0\0\x02").unwrap();
     for (config, said) in [
-        (config(&topic, &uri("root:secret-but-wrong@", &authority)), "check user, password"),
-        (config(&topic, &uri("reader:secret-of-reader@", &authority)), "readWrite"),
+        (config(&topic, &uri("root:secret-but-wrong@", &trust)), "check user, password"),
+        (config(&topic, &uri("reader:secret-of-reader@", &trust)), "readWrite"),
         (java, "PEM"),
     ] {
         let answer =

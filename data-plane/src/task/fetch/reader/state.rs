@@ -207,12 +207,13 @@ impl State {
         }
         let known: HashSet<i32> = self.cluster.brokers.keys().copied().collect();
         let mut by_broker: BTreeMap<i32, Due> = BTreeMap::new();
-        let mut is_lost = false;
+        let (mut is_lost, mut brokers) = (false, HashSet::new());
         self.turn = self.turn.wrapping_add(1);
         let count = self.partitions.len();
         for step in 0..count {
             let index = (self.turn + step) % count;
             let reading = &mut self.partitions[index];
+            brokers.extend(leader(&self.cluster, &reading.origin).map(|(leader, _)| leader));
             if reading.asked || reading.position == Position::Unknown {
                 continue;
             }
@@ -249,6 +250,11 @@ impl State {
                 again.push(at);
             }
         }
+        // Where room is short each has its turn, and those that wait for records do not take all of it.
+        let most = sizes.answer.min(sizes.budget / brokers.len().max(1)).max(LEAST);
+        let first = self.turn % by_broker.len().max(1);
+        let mut by_broker: Vec<(i32, Due)> = by_broker.into_iter().collect();
+        by_broker.rotate_left(first);
         for (broker, due) in by_broker {
             let link = self.links.entry(broker).or_default();
             if link.busy {
@@ -268,7 +274,7 @@ impl State {
                 if room < LEAST && self.held + self.asked > 0 {
                     continue;
                 }
-                let answer = room.clamp(LEAST, sizes.answer.max(LEAST));
+                let answer = room.clamp(LEAST, most);
                 let partition = sizes.partition.min((answer / due.records.len()).max(LEAST));
                 let wanted = due.records.iter().map(|(index, epoch)| self.wanted(*index, *epoch, partition)).collect();
                 self.asked += answer;
@@ -367,3 +373,6 @@ fn by_topic<T>(mut wanted: Vec<T>, of: impl Fn(&T) -> &Wanted) -> Vec<T> {
     }
     wanted
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,1 @@
+//! Brokers of a cluster are killed while a sink reads it.
