@@ -300,7 +300,7 @@ fn format(directory: &Path, count: usize, extras: &Extras) {
         let mut command = Command::new(java());
         command.args(JVM).args(["-cp", &class_path(), "kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c"]);
         command.arg(home(directory, id).join("server.properties"));
-        extras.scram.iter().for_each(|user| drop(command.args(["--add-scram", user])));
+        command.args(extras.scram.iter().flat_map(|user| ["--add-scram", user]));
         let log = std::fs::File::create(home(directory, id).join("format.log")).expect("a log file");
         command.stdout(log.try_clone().expect("a second handle")).stderr(log).spawn().expect("the storage tool")
     });

@@ -42,8 +42,8 @@ pub struct SinkSettings {
     #[serde(rename = "millrace.batch.max.records", default = "two_thousand")]
     #[schemars(range(min = 1, max = 100_000), extend("x-group" = "Millrace", "x-importance" = "low"))]
     pub batch_max_records: i32,
-    /// Bytes of records that a task may hold, half of it fetched in advance and half in batches. What a partition has fetched,
-    /// and a batch, is at least one record, however large.
+    /// Bytes of records that a task may hold, from those that it has asked Kafka for to those that are being written. What it reads
+    /// of a partition is at least one batch of its producer, however large.
     #[serde(rename = "millrace.buffer.memory", default = "buffer_memory")]
     #[schemars(range(min = 1_048_576), extend("x-group" = "Millrace", "x-importance" = "low"))]
     pub buffer_memory: i64,

@@ -61,7 +61,9 @@ impl Settings {
             )
         };
         let committed = settings.property("isolation.level") == Some("read_committed");
-        let answer = number("fetch.max.bytes", ANSWER).clamp(1, (limits.budget / 2).max(1));
+        // Nothing is fetched in advance beside the batches.
+        let budget = limits.budget * 2;
+        let answer = number("fetch.max.bytes", ANSWER.min(budget / 4)).clamp(1, budget);
         Some(Self {
             bootstrap,
             policy: match settings.property("auto.offset.reset") {
@@ -71,7 +73,7 @@ impl Settings {
             },
             check: settings.property("check.crcs") != Some("false"),
             sizes: Sizes {
-                budget: limits.budget,
+                budget,
                 answer,
                 partition: number("fetch.message.max.bytes", limits.batch_bytes).max(1),
                 min_bytes: int("fetch.min.bytes", 1),
