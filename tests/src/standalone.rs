@@ -16,6 +16,7 @@ pub struct Standalone {
     // Declared in the order in which they end.
     process: Process,
     rest: String,
+    grpc: String,
     directory: TempDir,
 }
 
@@ -33,7 +34,7 @@ impl Standalone {
             .args(["--rest-listen", &rest, "--grpc-listen", &grpc, "--metrics-listen", &metrics])
             .current_dir(directory.path());
         let process = Process::start("standalone", directory.path(), &mut command);
-        let standalone = Self { process, rest, directory };
+        let standalone = Self { process, rest, grpc, directory };
         let rest = standalone.rest();
         eventually("millrace answers", Duration::from_secs(30), || rest.try_call("GET", "/connectors", None)).await;
         standalone
@@ -43,6 +44,20 @@ impl Standalone {
     #[must_use]
     pub fn rest(&self) -> Rest {
         Rest::new(format!("http://{}", self.rest))
+    }
+
+    /// `millrace describe connector NAME`: unlike the REST API, it has the warnings of a task that runs.
+    ///
+    /// # Panics
+    /// When the command fails.
+    #[must_use]
+    pub fn describe(&self, connector: &str) -> String {
+        let mut command = Command::new(millrace_binary());
+        command.args(["describe", "connector", connector]).env("MILLRACE_SERVER", format!("http://{}", self.grpc));
+        let output = command.output().expect("millrace describe");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(output.status.success(), "millrace describe: {}", text(&output.stderr));
+        text(&output.stdout)
     }
 
     /// A folder for files of the scenario.

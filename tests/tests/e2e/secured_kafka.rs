@@ -155,6 +155,7 @@ async fn passwords_and_certificates_open_a_kafka_with_tls() {
     let scenario = Scenario { kafka, rest: millrace.rest(), folder, topic };
     scenario.produce(0..RECORDS);
 
+    let begun = std::time::Instant::now();
     let ca = scenario.pem("ca.pem");
     let mut sinks = Vec::new();
     for (mechanism, password, user) in [
@@ -180,11 +181,40 @@ async fn passwords_and_certificates_open_a_kafka_with_tls() {
 
     for (name, listener, user) in &sinks {
         scenario.wait_for(name, RECORDS).await;
+        scenario.rest.wait_state(name, "RUNNING", 1, LIMIT).await;
         for who in scenario.readers(name).values() {
-            println!("{name}: {who:?}");
             assert_eq!((who.0.as_str(), who.1.as_str()), (*listener, *user));
         }
-        assert!(!scenario.readers(name).is_empty(), "{name} reads by librdkafka");
-        println!("{name}: {}", scenario.rest.status(name).await.unwrap());
+        println!("{:?} {name}: {}", begun.elapsed(), scenario.rest.status(name).await.unwrap());
+    }
+    for (name, listener, _) in &sinks {
+        let logins = if *listener == "LOGIN" { 2 } else { 1 };
+        eventually(&format!("{logins} logins of {name}"), LIMIT, || async {
+            let readers = scenario.readers(name);
+            if readers.len() >= logins { Ok(()) } else { Err(format!("{readers:?}")) }
+        })
+        .await;
+    }
+    println!("{:?} logged in again", begun.elapsed());
+    scenario.produce(RECORDS..2 * RECORDS);
+    for (name, ..) in &sinks {
+        scenario.wait_for(name, 2 * RECORDS).await;
+        println!("{:?} {name}: {:?} {}", begun.elapsed(), scenario.readers(name), scenario.rest.status(name).await.unwrap());
+    }
+    scenario.create_login("w1", "PLAIN", "secret-but-wrong", "ca.pem").await;
+    scenario.create_login("w2", "SCRAM-SHA-256", "secret-but-wrong", "ca.pem").await;
+    scenario.create_login("w3", "SCRAM-SHA-256", "secret-of-bob", "stranger.pem").await;
+    let settings = [("security.protocol", "SSL"), ("ssl.truststore.certificates", &*ca)];
+    scenario.create("w4", "CERTIFICATE", &settings).await;
+    scenario.create("w5", "LOGIN", &settings).await;
+    scenario.create("w6", "LOGIN", &[]).await;
+    let begun = std::time::Instant::now();
+    let mut last = BTreeMap::new();
+    while begun.elapsed() < Duration::from_secs(35) {
+        for name in ["w1", "w2", "w3", "w4", "w5", "w6"] {
+            let status = millrace.describe(name);
+            if last.get(name) != Some(&status) { println!("=== {:?} {name}: {status}", begun.elapsed()); last.insert(name, status); }
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }

@@ -48,7 +48,7 @@ pub enum Fault {
     #[error("an answer is {0}")]
     Malformed(#[from] Malformed),
     /// An answer that is longer than any may be
-    #[error("an answer of {0} bytes is longer than receive.message.max.bytes")]
+    #[error("an answer of {0} bytes is longer than any should be")]
     TooLong(usize),
     /// An error code for the whole request
     #[error("Kafka answers with error code {0}")]

@@ -10,10 +10,11 @@ mod shared;
 mod state;
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use millrace_sdk::{Error, TopicPartition};
@@ -22,6 +23,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::AbortHandle;
 
 use super::super::consumer::Bell;
+use super::super::supervise::panicked;
 use super::{FetchEvent, Limits};
 use crate::kafka::ClientSettings;
 use crate::kafka::wire::Connection;
@@ -51,7 +53,13 @@ impl Reader {
     ) -> Option<Self> {
         let settings = Settings::of(settings, limits)?;
         let shared = Arc::new(Shared::new(settings, paused, bell, events));
-        let task = runtime.spawn(run(Arc::clone(&shared))).abort_handle();
+        let task = Arc::clone(&shared);
+        let task = runtime.spawn(async move {
+            if let Err(panic) = AssertUnwindSafe(run(&task)).catch_unwind().await {
+                task.fail(panicked(panic.as_ref()));
+            }
+        });
+        let task = task.abort_handle();
         Some(Self { shared, task })
     }
 
@@ -118,7 +126,7 @@ impl Drop for Reader {
 }
 
 /// The reader's task.
-async fn run(shared: Arc<Shared>) {
+async fn run(shared: &Shared) {
     let mut exchanges: FuturesUnordered<BoxFuture<'_, Exchanged>> = FuturesUnordered::new();
     let mut connections: HashMap<i32, Connection> = HashMap::new();
     let mut ends = tokio::time::interval(ENDS_INTERVAL);
@@ -132,7 +140,7 @@ async fn run(shared: Arc<Shared>) {
                 }
                 Ask::Places(_) => None,
             };
-            exchanges.push(Box::pin(exchange(&shared, ask, connection)));
+            exchanges.push(Box::pin(exchange(shared, ask, connection)));
         }
         let pause = again.map(|until| until.saturating_duration_since(Instant::now()));
         tokio::select! {

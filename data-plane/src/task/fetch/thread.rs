@@ -308,6 +308,9 @@ impl Fetching<'_> {
                 if connected && std::mem::take(&mut self.trouble) {
                     self.tell(FetchEvent::Remark { subject: "kafka", text: None });
                 }
+                if self.reader.is_some() {
+                    return Ok(()); // it has newer ones
+                }
                 let ends = ends.into_iter().filter_map(|(topic, partition, end)| {
                     let known = self.partitions.iter().find(|known| is(&known.origin, &topic, partition))?;
                     Some((known.origin.clone(), end))

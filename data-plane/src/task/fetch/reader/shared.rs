@@ -78,7 +78,7 @@ impl Shared {
         lock(&self.failure).take()
     }
 
-    fn fail(&self, error: Error) {
+    pub(super) fn fail(&self, error: Error) {
         lock(&self.failure).get_or_insert(error);
         self.bell.ring();
     }
