@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use millrace_sdk::{Batch, ByteString, Bytes, Datum, Flat, Header, Record, TimestampKind, TopicPartition, Value, json};
 
 use crate::convert::{self, Converter, Role, converter};
+use crate::kafka::wire::{Aborted, Apart, Isolation, take_apart};
 use crate::task::offsets_topic;
 use crate::transform;
 
@@ -21,6 +22,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("expressions", expressions),
     ("registry", registry),
     ("offsets", offsets),
+    ("records", records),
 ];
 
 /// Converters of bytes; the first byte of the input chooses one. Those that need a registry are [`registry`]'s.
@@ -163,3 +165,19 @@ fn expressions(data: &[u8]) {
 
 #[cfg(test)]
 mod tests;
+
+/// Record batches as brokers send them; the first byte says how they are looked at.
+fn records(data: &[u8]) {
+    let Some((choice, batches)) = data.split_first() else { return };
+    let isolation = if choice & 1 == 0 { Isolation::Uncommitted } else { Isolation::Committed };
+    let how = Apart { from: i64::from(choice >> 2), check: choice & 2 != 0, isolation };
+    let (mut bytes, mut found) = (batches.to_vec(), Vec::new());
+    let end = take_apart(&mut bytes, Vec::new, how, &mut Aborted::new(vec![(1, 0)]), &mut found);
+    assert!(end.next >= how.from);
+    for record in &found {
+        let headers = record.headers().iter().map(|(_, value)| *value);
+        for place in [record.key, record.value].into_iter().chain(headers) {
+            assert!(place.range().is_none_or(|range| range.end <= bytes.len()));
+        }
+    }
+}

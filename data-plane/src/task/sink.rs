@@ -121,7 +121,7 @@ fn context(life: &Life, settings: &SinkSettings) -> TaskContext {
 }
 
 /// Records of a batch for a sink that waits for nobody: enough that handing it over costs little.
-const LOCAL_BATCH: usize = 512;
+const LOCAL_BATCH: usize = 4096;
 
 fn limits(settings: &SinkSettings, is_local: bool) -> Limits {
     let buffer = usize::try_from(settings.buffer_memory / 2).unwrap_or(usize::MAX);

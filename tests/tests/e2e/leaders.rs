@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use millrace_tests::kafka_cluster::{Extras, KafkaCluster};
+use millrace_tests::kafka_cluster::{Extras, KafkaCluster, Place};
 use millrace_tests::rest::Rest;
 use millrace_tests::standalone::Standalone;
 use millrace_tests::unique;
@@ -91,7 +91,8 @@ impl Written {
     /// Waits until each partition is read as far as this number.
     async fn wait_for(&self, number: u32) {
         eventually(&format!("{number} from each partition"), LIMIT, || async {
-            let newest: Vec<u32> = self.numbers().values().filter_map(|numbers| numbers.iter().max().copied()).collect();
+            let newest: Vec<u32> =
+                self.numbers().values().filter_map(|numbers| numbers.iter().max().copied()).collect();
             let are_there = newest.len() == PARTITIONS as usize && newest.iter().all(|newest| *newest >= number);
             let status = self.rest.status(&self.sink).await?;
             assert!(!status.to_string().contains("FAILED"), "{status}");
@@ -105,7 +106,11 @@ impl Written {
         eventually(&format!("all {end} numbers"), LIMIT, || async {
             let found: BTreeSet<u32> = self.numbers().into_values().flatten().collect();
             let missing: Vec<u32> = (0..end).filter(|number| !found.contains(number)).collect();
-            if missing.is_empty() { Ok(()) } else { Err(format!("{} are missing, as {:?}", missing.len(), missing.first())) }
+            if missing.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("{} are missing, as {:?}", missing.len(), missing.first()))
+            }
         })
         .await;
     }
@@ -152,11 +157,20 @@ async fn leaders_and_the_coordinator_die_and_nothing_is_lost() {
         let killed = if kills_coordinator { coordinator } else { others.unwrap() };
         assert!(led(killed) > 0, "{places:?}");
         kafka.kill(killed);
-        let (gone, until) = (Instant::now(), flow.sent());
+        let gone = Instant::now();
+        eventually("other leaders", LIMIT, || async {
+            let places = kafka.places(&topic).await?;
+            let is_led = |place: &Place| place.leader >= 0 && place.leader != killed;
+            if places.iter().all(is_led) { Ok(()) } else { Err(format!("{places:?}")) }
+        })
+        .await;
+        let (elected, until) = (gone.elapsed(), flow.sent());
         written.wait_for(until).await;
         println!(
-            "{:?}: broker {killed}, which led {} partitions, was killed; all flow again after {:?}; {}",
-            begun.elapsed(), led(killed), gone.elapsed(), written.rest.status(&written.sink).await.unwrap()
+            "{:?}: broker {killed}, which led {} partitions, was killed; others lead them after {elected:?}, all flow after {:?}",
+            begun.elapsed(),
+            led(killed),
+            gone.elapsed()
         );
         kafka.restart(killed).await;
         kafka.wait_in_sync(&topic, PARTITIONS as usize).await;

@@ -2,8 +2,8 @@
 //! wrong is said in the status, without secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use millrace_tests::certificates::{authority, certificate};
 use millrace_tests::kafka_cluster::{Extras, KafkaCluster};
@@ -12,7 +12,7 @@ use millrace_tests::standalone::Standalone;
 use millrace_tests::unique;
 use millrace_tests::wait::eventually;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 const LIMIT: Duration = Duration::from_secs(30);
 const PARTITIONS: i32 = 3;
@@ -56,15 +56,23 @@ async fn secured(folder: &Path) -> KafkaCluster {
     .await
 }
 
-/// Connectors and what they are to say, on one topic.
-struct Scenario<'a> {
+/// A sink that reads.
+struct Sink {
+    name: String,
+    listener: &'static str,
+    /// As whom
+    user: &'static str,
+}
+
+/// Sinks of one topic.
+struct Scenario {
     kafka: KafkaCluster,
     rest: Rest,
-    folder: &'a Path,
+    folder: PathBuf,
     topic: String,
 }
 
-impl Scenario<'_> {
+impl Scenario {
     /// A sink whose consumer has these settings.
     async fn create(&self, name: &str, listener: &str, settings: &[(&str, &str)]) {
         let mut config = Map::new();
@@ -108,6 +116,48 @@ impl Scenario<'_> {
         self.create(name, "LOGIN", &settings).await;
     }
 
+    /// A sink with a certificate, or without the one it needs.
+    async fn create_certificate(&self, name: &str, has_one: bool) {
+        let (ca, chain, key) = (self.pem("ca.pem"), self.pem("client.crt"), self.pem("client.key"));
+        let trust =
+            [("security.protocol", "SSL"), ("ssl.truststore.type", "PEM"), ("ssl.truststore.certificates", &*ca)];
+        let own =
+            [("ssl.keystore.type", "PEM"), ("ssl.keystore.certificate.chain", &*chain), ("ssl.keystore.key", &*key)];
+        let settings = if has_one { [&trust[..], &own].concat() } else { trust.to_vec() };
+        self.create(name, "CERTIFICATE", &settings).await;
+    }
+
+    /// A sink for each way in.
+    async fn create_all(&self) -> Vec<Sink> {
+        let mut sinks = Vec::new();
+        for (mechanism, password, user) in [
+            ("PLAIN", "secret-of-alice", "User:alice"),
+            ("SCRAM-SHA-256", "secret-of-bob", "User:bob"),
+            ("SCRAM-SHA-512", "secret-of-bob", "User:bob"),
+        ] {
+            let name = unique(&mechanism.to_lowercase());
+            self.create_login(&name, mechanism, password, "ca.pem").await;
+            sinks.push(Sink { name, listener: "LOGIN", user });
+        }
+        let name = unique("certificate");
+        self.create_certificate(&name, true).await;
+        sinks.push(Sink { name, listener: "CERTIFICATE", user: "User:CN=client,O=test-client" });
+        sinks
+    }
+
+    /// Waits until a sink has asked for records as who it is, and where a login ends has logged in again.
+    async fn wait_logins(&self, sink: &Sink) {
+        let logins = if sink.listener == "LOGIN" { 2 } else { 1 };
+        eventually(&format!("{logins} logins of {}", sink.name), LIMIT, || async {
+            let readers = self.readers(&sink.name);
+            for who in readers.values() {
+                assert_eq!((who.0.as_str(), who.1.as_str()), (sink.listener, sink.user));
+            }
+            if readers.len() >= logins { Ok(()) } else { Err(format!("{readers:?}")) }
+        })
+        .await;
+    }
+
     /// Produces records with these numbers.
     fn produce(&self, numbers: std::ops::Range<u32>) {
         let producer: ThreadedProducer<DefaultProducerContext> = self.kafka.client().create().unwrap();
@@ -147,74 +197,71 @@ impl Scenario<'_> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn passwords_and_certificates_open_a_kafka_with_tls() {
-    let millrace = Standalone::start().await;
-    let folder = millrace.folder();
-    let kafka = secured(folder).await;
+    let begun = Instant::now();
+    let mut millrace = Standalone::start().await;
+    let folder = millrace.folder().to_owned();
+    let kafka = secured(&folder).await;
     let topic = unique("secured");
     kafka.create_topic(&topic, PARTITIONS).await;
-    let scenario = Scenario { kafka, rest: millrace.rest(), folder, topic };
+    let mut scenario = Scenario { kafka, rest: millrace.rest(), folder, topic };
     scenario.produce(0..RECORDS);
-
-    let begun = std::time::Instant::now();
-    let ca = scenario.pem("ca.pem");
-    let mut sinks = Vec::new();
-    for (mechanism, password, user) in [
-        ("PLAIN", "secret-of-alice", "User:alice"),
-        ("SCRAM-SHA-256", "secret-of-bob", "User:bob"),
-        ("SCRAM-SHA-512", "secret-of-bob", "User:bob"),
-    ] {
-        let name = unique(&mechanism.to_lowercase());
-        scenario.create_login(&name, mechanism, password, "ca.pem").await;
-        sinks.push((name, "LOGIN", user));
+    let sinks = scenario.create_all().await;
+    for sink in &sinks {
+        scenario.wait_for(&sink.name, RECORDS).await;
+        scenario.rest.wait_state(&sink.name, "RUNNING", 1, LIMIT).await;
+        scenario.wait_logins(sink).await;
     }
-    let name = unique("certificate");
-    let settings = [
-        ("security.protocol", "SSL"),
-        ("ssl.truststore.type", "PEM"),
-        ("ssl.truststore.certificates", &*ca),
-        ("ssl.keystore.type", "PEM"),
-        ("ssl.keystore.certificate.chain", &scenario.pem("client.crt")),
-        ("ssl.keystore.key", &scenario.pem("client.key")),
-    ];
-    scenario.create(&name, "CERTIFICATE", &settings).await;
-    sinks.push((name, "CERTIFICATE", "User:CN=client,O=test-client"));
-
-    for (name, listener, user) in &sinks {
-        scenario.wait_for(name, RECORDS).await;
-        scenario.rest.wait_state(name, "RUNNING", 1, LIMIT).await;
-        for who in scenario.readers(name).values() {
-            assert_eq!((who.0.as_str(), who.1.as_str()), (*listener, *user));
-        }
-        println!("{:?} {name}: {}", begun.elapsed(), scenario.rest.status(name).await.unwrap());
-    }
-    for (name, listener, _) in &sinks {
-        let logins = if *listener == "LOGIN" { 2 } else { 1 };
-        eventually(&format!("{logins} logins of {name}"), LIMIT, || async {
-            let readers = scenario.readers(name);
-            if readers.len() >= logins { Ok(()) } else { Err(format!("{readers:?}")) }
+    println!("{:?}: read by all", begun.elapsed());
+    // All connections are made anew.
+    scenario.kafka.kill(1);
+    scenario.kafka.restart(1).await;
+    scenario.produce(RECORDS..2 * RECORDS);
+    println!("{:?}: the broker is back", begun.elapsed());
+    for sink in &sinks {
+        scenario.wait_for(&sink.name, 2 * RECORDS).await;
+        println!("{:?} has all", begun.elapsed());
+        eventually("no more warnings", LIMIT, || async {
+            let described = millrace.describe(&sink.name);
+            assert!(!described.contains("secret-") && !described.contains("PRIVATE"), "{described}");
+            if described.contains("Warnings:") { Err(described) } else { Ok(()) }
         })
         .await;
     }
-    println!("{:?} logged in again", begun.elapsed());
-    scenario.produce(RECORDS..2 * RECORDS);
-    for (name, ..) in &sinks {
-        scenario.wait_for(name, 2 * RECORDS).await;
-        println!("{:?} {name}: {:?} {}", begun.elapsed(), scenario.readers(name), scenario.rest.status(name).await.unwrap());
+    println!("{:?}: read by all again", begun.elapsed());
+
+    let mut wrong = Vec::new();
+    for (name, mechanism, password, ca, said) in [
+        ("plain", "PLAIN", "secret-but-wrong", "ca.pem", "Invalid username or password"),
+        (
+            "scram",
+            "SCRAM-SHA-256",
+            "secret-but-wrong",
+            "ca.pem",
+            "invalid credentials with SASL mechanism SCRAM-SHA-256",
+        ),
+        ("stranger", "SCRAM-SHA-256", "secret-of-bob", "stranger.pem", "certificate verify failed"),
+    ] {
+        let name = unique(&format!("wrong_{name}"));
+        scenario.create_login(&name, mechanism, password, ca).await;
+        wrong.push((name, said));
     }
-    scenario.create_login("w1", "PLAIN", "secret-but-wrong", "ca.pem").await;
-    scenario.create_login("w2", "SCRAM-SHA-256", "secret-but-wrong", "ca.pem").await;
-    scenario.create_login("w3", "SCRAM-SHA-256", "secret-of-bob", "stranger.pem").await;
-    let settings = [("security.protocol", "SSL"), ("ssl.truststore.certificates", &*ca)];
-    scenario.create("w4", "CERTIFICATE", &settings).await;
-    scenario.create("w5", "LOGIN", &settings).await;
-    scenario.create("w6", "LOGIN", &[]).await;
-    let begun = std::time::Instant::now();
-    let mut last = BTreeMap::new();
-    while begun.elapsed() < Duration::from_secs(35) {
-        for name in ["w1", "w2", "w3", "w4", "w5", "w6"] {
-            let status = millrace.describe(name);
-            if last.get(name) != Some(&status) { println!("=== {:?} {name}: {status}", begun.elapsed()); last.insert(name, status); }
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
+    let name = unique("wrong_certificate");
+    scenario.create_certificate(&name, false).await;
+    wrong.push((name, "bad certificate"));
+    for (name, said) in wrong {
+        eventually(&format!("{name} says {said}"), LIMIT, || async {
+            let described = millrace.describe(&name);
+            let status = scenario.rest.status(&name).await?.to_string();
+            assert!(!described.contains("secret-") && !status.contains("secret-"), "{described}{status}");
+            let warnings = described.split_once("Warnings:").map_or("", |(_, warnings)| warnings);
+            if !warnings.contains(said) {
+                return Err(described);
+            }
+            println!("{:?}: {name}: {}", begun.elapsed(), warnings.trim());
+            Ok(())
+        })
+        .await;
     }
+    let log = millrace.process().log();
+    assert!(!log.contains("secret-") && !log.contains("PRIVATE"), "a secret is in the log");
 }

@@ -92,8 +92,12 @@ const CHECKED_FROM: usize = 21;
 /// Where the version stands in every format.
 const MAGIC_AT: usize = 16;
 
+/// When so much has been unpacked, what follows is left for the next answer.
+const ENOUGH: usize = 32 * 1024 * 1024;
+
 /// Takes batches apart: `records` get what is to be seen, with places in `bytes`. When any batch is compressed, `bytes` are
-/// replaced by `spare` with everything unpacked. A last batch that is cut off is left alone.
+/// replaced by `spare` with everything unpacked. A last batch that is cut off is left alone, and so are those behind
+/// 32 MiB of unpacked records.
 pub fn take_apart(
     bytes: &mut Vec<u8>,
     spare: impl FnOnce() -> Vec<u8>,
@@ -110,6 +114,9 @@ pub fn take_apart(
     });
     let mut start = 0;
     for batch in batches(bytes) {
+        if unpacked.as_ref().is_some_and(|room| room.len() > ENOUGH) {
+            break;
+        }
         let outcome = match batch[MAGIC_AT] {
             2 => version_2(batch, start, how, aborted, unpacked.as_mut(), records, &mut found),
             0 | 1 => messages_v1::take_apart(batch, start, how, unpacked.as_mut(), records, &mut found),

@@ -234,6 +234,14 @@ fn old_message_sets_are_read_too() {
     assert_eq!(seen(&all, HOW, Vec::new()).1.next, 6);
 }
 
+#[test]
+fn a_few_bytes_do_not_become_all_memory() {
+    let zeroes = "0".repeat(20 << 20);
+    let all: Vec<u8> = (0..5).flat_map(|base| Made::new(base, &[&zeroes]).with(4, -1).bytes()).collect();
+    let (seen, found) = seen(&all, HOW, Vec::new());
+    assert_eq!((seen.len(), found.next, found.fault), (2, 2, None));
+}
+
 fn payload() -> impl Strategy<Value = Option<Vec<u8>>> {
     proptest::option::of(proptest::collection::vec(any::<u8>(), 0..200))
 }
