@@ -64,7 +64,7 @@ async fn open(life: &Life) -> Result<Running> {
     let dead_letters = Arc::new(dead_letters);
     let task = plugin.open(&flat, context).await?;
     let is_local = task.is_local();
-    let limits = limits(&settings, is_local);
+    let limits = limits(&settings);
     let paused = *life.paused.borrow();
     let name = spec.id.to_string();
     let subscription = subscription(&settings)?;
@@ -120,14 +120,10 @@ fn context(life: &Life, settings: &SinkSettings) -> TaskContext {
     }
 }
 
-/// Records of a batch for a sink that waits for nobody: enough that handing it over costs little.
-const LOCAL_BATCH: usize = 4096;
-
-fn limits(settings: &SinkSettings, is_local: bool) -> Limits {
+fn limits(settings: &SinkSettings) -> Limits {
     let buffer = usize::try_from(settings.buffer_memory / 2).unwrap_or(usize::MAX);
-    let records = usize::try_from(settings.batch_max_records).unwrap_or(1);
     Limits {
-        batch_records: if is_local { records.min(LOCAL_BATCH) } else { records },
+        batch_records: usize::try_from(settings.batch_max_records).unwrap_or(1),
         batch_bytes: (buffer / 4).clamp(64 * 1024, 512 * 1024 * 1024),
         budget: buffer,
     }

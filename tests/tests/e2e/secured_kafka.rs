@@ -219,7 +219,6 @@ async fn passwords_and_certificates_open_a_kafka_with_tls() {
     println!("{:?}: the broker is back", begun.elapsed());
     for sink in &sinks {
         scenario.wait_for(&sink.name, 2 * RECORDS).await;
-        println!("{:?} has all", begun.elapsed());
         eventually("no more warnings", LIMIT, || async {
             let described = millrace.describe(&sink.name);
             assert!(!described.contains("secret-") && !described.contains("PRIVATE"), "{described}");
