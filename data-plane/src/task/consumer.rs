@@ -65,6 +65,8 @@ pub(super) enum Note {
     Statistics { ends: Vec<End>, connected: bool },
     /// Kafka no longer has the offset that was to be read next, and reading goes on elsewhere
     GivenUp { topic: String, partition: i32, offset: i64 },
+    /// A partition cannot be read from where it was to be
+    Refused(KafkaError),
     /// Something is wrong with the connection; librdkafka goes on trying
     Trouble {
         /// For the user
@@ -126,6 +128,9 @@ impl ClientContext for Notes {
         if let Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) = error.rdkafka_error_code() {
             return; // Kafka is reached; the look-up of topics says which is not there.
         }
+        if error.rdkafka_error_code() == Some(Code::AutoOffsetReset) {
+            return self.add(Note::Refused(error)); // no trouble with the connection
+        }
         // "All brokers are down" comes last and says the least.
         let vague = error.rdkafka_error_code() == Some(Code::AllBrokersDown);
         self.add(Note::Trouble { text: trouble(&error, reason), vague });
@@ -140,7 +145,12 @@ pub(super) fn trouble(error: &KafkaError, reason: &str) -> String {
             format!("Kafka refuses the credentials (check sasl.* and security.protocol): {reason}")
         }
         Some(Code::Resolve) => format!("a host name of bootstrap.servers cannot be resolved: {reason}"),
-        Some(Code::SSL) => format!("no TLS connection to Kafka: {reason}"),
+        Some(Code::SSL) => format!("no TLS connection to Kafka (check ssl.truststore.certificates): {reason}"),
+        _ if reason.contains("SSL alert") => {
+            format!(
+                "Kafka ends the TLS connection (check ssl.keystore.certificate.chain and ssl.keystore.key): {reason}"
+            )
+        }
         _ => format!("Kafka cannot be reached: {reason}"),
     }
 }

@@ -318,6 +318,7 @@ pub(crate) async fn eventually(what: &str, limit: Duration, mut condition: impl 
 }
 
 /// Runs each with either way of reading.
+#[allow(unused_macros)] // not by every test
 macro_rules! either_way {
     ($($name:ident)*) => {
         mod direct {

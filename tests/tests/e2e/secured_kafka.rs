@@ -182,6 +182,44 @@ impl Scenario {
         .await;
     }
 
+    /// Passwords, authorities and certificates that do not do are told of soon, and no secret with them.
+    async fn says_what_is_wrong(&self, millrace: &Standalone) {
+        let begun = Instant::now();
+        let mut wrong = Vec::new();
+        for (name, mechanism, password, ca, said) in [
+            ("plain", "PLAIN", "secret-but-wrong", "ca.pem", "Invalid username or password"),
+            (
+                "scram",
+                "SCRAM-SHA-256",
+                "secret-but-wrong",
+                "ca.pem",
+                "invalid credentials with SASL mechanism SCRAM-SHA-256",
+            ),
+            ("stranger", "SCRAM-SHA-256", "secret-of-bob", "stranger.pem", "certificate verify failed"),
+        ] {
+            let name = unique(&format!("wrong_{name}"));
+            self.create_login(&name, mechanism, password, ca).await;
+            wrong.push((name, said));
+        }
+        let name = unique("wrong_certificate");
+        self.create_certificate(&name, false).await;
+        wrong.push((name, "bad certificate"));
+        for (name, said) in wrong {
+            eventually(&format!("{name} says {said}"), LIMIT, || async {
+                let described = millrace.describe(&name);
+                let status = self.rest.status(&name).await?.to_string();
+                assert!(!described.contains("secret-") && !status.contains("secret-"), "{described}{status}");
+                let warnings = described.split_once("Warnings:").map_or("", |(_, warnings)| warnings);
+                if !warnings.contains(said) {
+                    return Err(described);
+                }
+                println!("{:?}: {name}: {}", begun.elapsed(), warnings.trim());
+                Ok(())
+            })
+            .await;
+        }
+    }
+
     /// The connections on which a sink asked for records without librdkafka: the listener and the user of each.
     fn readers(&self, name: &str) -> BTreeMap<String, (String, String)> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -227,40 +265,7 @@ async fn passwords_and_certificates_open_a_kafka_with_tls() {
         .await;
     }
     println!("{:?}: read by all again", begun.elapsed());
-
-    let mut wrong = Vec::new();
-    for (name, mechanism, password, ca, said) in [
-        ("plain", "PLAIN", "secret-but-wrong", "ca.pem", "Invalid username or password"),
-        (
-            "scram",
-            "SCRAM-SHA-256",
-            "secret-but-wrong",
-            "ca.pem",
-            "invalid credentials with SASL mechanism SCRAM-SHA-256",
-        ),
-        ("stranger", "SCRAM-SHA-256", "secret-of-bob", "stranger.pem", "certificate verify failed"),
-    ] {
-        let name = unique(&format!("wrong_{name}"));
-        scenario.create_login(&name, mechanism, password, ca).await;
-        wrong.push((name, said));
-    }
-    let name = unique("wrong_certificate");
-    scenario.create_certificate(&name, false).await;
-    wrong.push((name, "bad certificate"));
-    for (name, said) in wrong {
-        eventually(&format!("{name} says {said}"), LIMIT, || async {
-            let described = millrace.describe(&name);
-            let status = scenario.rest.status(&name).await?.to_string();
-            assert!(!described.contains("secret-") && !status.contains("secret-"), "{described}{status}");
-            let warnings = described.split_once("Warnings:").map_or("", |(_, warnings)| warnings);
-            if !warnings.contains(said) {
-                return Err(described);
-            }
-            println!("{:?}: {name}: {}", begun.elapsed(), warnings.trim());
-            Ok(())
-        })
-        .await;
-    }
+    scenario.says_what_is_wrong(&millrace).await;
     let log = millrace.process().log();
     assert!(!log.contains("secret-") && !log.contains("PRIVATE"), "a secret is in the log");
 }

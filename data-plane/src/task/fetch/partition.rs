@@ -26,7 +26,7 @@ const SLICE: usize = 256;
 /// Where a partition's records come from.
 pub(super) enum Source {
     /// librdkafka's queue, which this thread reads
-    Queue(BatchQueue<Notes>),
+    Queue(Box<BatchQueue<Notes>>),
     /// The reader, which hands them on itself
     Reader,
     /// Nowhere: it is being given back

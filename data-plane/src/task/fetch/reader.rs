@@ -4,6 +4,7 @@
 //! One async task per sink task asks all brokers, each one thing at a time, and hands batches on; the state behind its lock is
 //! shared with the poll thread, so that no batch of a partition goes out once the poll thread has stopped it.
 
+mod asking;
 mod exchange;
 mod settings;
 mod shared;
@@ -14,9 +15,9 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::{FutureExt, StreamExt};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use millrace_sdk::{Error, TopicPartition};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
@@ -27,10 +28,11 @@ use super::super::supervise::panicked;
 use super::{FetchEvent, Limits};
 use crate::kafka::ClientSettings;
 use crate::kafka::wire::Connection;
+use asking::Ask;
 use exchange::{Exchanged, exchange};
 use settings::Settings;
 use shared::Shared;
-use state::{Ask, Position, Reading};
+use state::{Position, Reading};
 
 /// How often the ends of partitions are told, for the lag.
 const ENDS_INTERVAL: Duration = Duration::from_secs(5);

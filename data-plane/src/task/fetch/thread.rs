@@ -319,6 +319,7 @@ impl Fetching<'_> {
                 self.tell(FetchEvent::Ends(ends));
             }
             Note::GivenUp { topic, partition, offset } => self.given_up(topic, partition, offset),
+            Note::Refused(error) => self.on_error(&error)?,
             Note::Trouble { vague: true, .. } if self.trouble => {}
             Note::Trouble { text, .. } => {
                 self.trouble = true;

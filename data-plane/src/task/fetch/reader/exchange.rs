@@ -7,7 +7,7 @@ use millrace_sdk::TopicPartition;
 
 use super::super::super::batch::Room;
 use super::Shared;
-use super::state::Ask;
+use super::asking::Ask;
 use crate::kafka::wire::{
     Answer, Cluster, Connection, Fault, FetchRequest, ListOffsets, LogEnd, Receive, Start, Wanted,
 };

@@ -6,7 +6,7 @@ use crate::kafka::ClientSettings;
 use crate::kafka::wire::{Endpoint, Isolation, Security};
 
 use super::super::Limits;
-use super::state::Sizes;
+use super::state::{BackOff, Sizes};
 
 /// Where reading starts without a committed offset, and goes on when Kafka no longer has the one to go on from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,10 +26,10 @@ pub(super) struct Settings {
     pub(super) sizes: Sizes,
     /// Records in a batch
     pub(super) batch_records: usize,
-    /// How long a partition is left alone at first after it was refused
-    pub(super) retry: Duration,
-    /// How long a broker is left alone at first after it failed
-    pub(super) reconnect: Duration,
+    /// How long a partition is left alone after it was refused
+    pub(super) retry: BackOff,
+    /// How long a broker is left alone after it failed
+    pub(super) reconnect: BackOff,
     client_id: String,
     connect_limit: Duration,
     answer_limit: Duration,
@@ -82,8 +82,8 @@ impl Settings {
                 rack: settings.property("client.rack").unwrap_or_default().to_owned(),
             },
             batch_records: limits.batch_records,
-            retry: millis("retry.backoff.ms", 100),
-            reconnect: millis("reconnect.backoff.ms", 100),
+            retry: millis("retry.backoff.ms", 100)..=millis("retry.backoff.max.ms", 1000),
+            reconnect: millis("reconnect.backoff.ms", 100)..=millis("reconnect.backoff.max.ms", 10_000),
             client_id: settings.property("client.id").unwrap_or("millrace").to_owned(),
             connect_limit: millis("socket.connection.setup.timeout.ms", 30_000),
             answer_limit: millis("socket.timeout.ms", 60_000),

@@ -11,9 +11,10 @@ use super::super::super::batch::{RECORD_OVERHEAD, RawBatch, Room, Rooms};
 use super::super::super::consumer::Bell;
 use super::super::ledger::Ledger;
 use super::super::{FetchEvent, retention};
+use super::asking::Ask;
 use super::exchange::{Asked, Brought, Exchanged};
 use super::settings::{Policy, Settings};
-use super::state::{Ask, Position, State, backoff};
+use super::state::{Position, State, backoff};
 use crate::kafka::wire::{Aborted, Answer, Apart, Cluster, Connection, Fault, Wanted, code, take_apart};
 
 /// How long rooms are kept after the last large batch.
@@ -209,7 +210,7 @@ impl Shared {
                 // Leaders change, and brokers come and go: all of that passes.
                 tracing::debug!(partition = %wanted.origin, error, "a broker does not give records");
                 reading.nearer = None;
-                reading.back_off(now, self.settings.retry);
+                reading.back_off(now, &self.settings.retry);
                 state.look_up.get_or_insert(now);
             }
         }
@@ -254,7 +255,15 @@ impl Shared {
         let Some(broker) = broker else { return };
         let mut state = self.state();
         state.exchanged(broker, asked, wanted, got, now);
-        if state.told && state.links.values().all(|link| link.failures < TELL_AFTER) {
+        self.all_is_well(&mut state);
+    }
+
+    /// Takes back what the user was told, once no broker that is needed fails any more.
+    fn all_is_well(&self, state: &mut State) {
+        if state.told
+            && state.look_up_failures < TELL_AFTER
+            && state.links.values().all(|link| link.failures < TELL_AFTER)
+        {
             state.told = false;
             self.tell(FetchEvent::Remark { subject: "fetch", text: None });
         }
@@ -295,10 +304,12 @@ impl Shared {
         state.looking = false;
         if state.partitions.iter().any(|reading| state.leader(&reading.origin).is_none()) {
             state.look_up_failures = state.look_up_failures.saturating_add(1);
-            state.look_up = Some(now + backoff(self.settings.retry, state.look_up_failures));
+            state.look_up = Some(now + backoff(&self.settings.retry, state.look_up_failures));
         } else {
             state.look_up_failures = 0;
         }
+        state.forget_links();
+        self.all_is_well(&mut state);
     }
 
     /// A broker did not answer as it should.
@@ -310,7 +321,7 @@ impl Shared {
             Some(broker) => {
                 let link = state.links.entry(broker).or_default();
                 link.busy = false;
-                link.not_before = Some(now + backoff(self.settings.reconnect, link.failures));
+                link.not_before = Some(now + backoff(&self.settings.reconnect, link.failures));
                 link.failures = link.failures.saturating_add(1);
                 let failures = link.failures;
                 // Whom it led may have another leader by now.
@@ -319,7 +330,7 @@ impl Shared {
             }
             None => {
                 state.looking = false;
-                state.look_up = Some(now + backoff(self.settings.reconnect, state.look_up_failures));
+                state.look_up = Some(now + backoff(&self.settings.reconnect, state.look_up_failures));
                 state.look_up_failures = state.look_up_failures.saturating_add(1);
                 state.look_up_failures
             }

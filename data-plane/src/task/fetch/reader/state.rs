@@ -1,33 +1,26 @@
-//! What a reader knows, and what it decides from that: whom to ask for what, and which batches may go out.
+//! What a reader knows, and which batches may go out.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use millrace_sdk::TopicPartition;
 
 use super::super::super::batch::RawBatch;
 use super::super::ledger::Returned;
-use crate::kafka::wire::{Cluster, FetchRequest, Isolation, Wanted};
+use crate::kafka::wire::{Cluster, Isolation, Wanted};
 
 /// Batches of a partition that may be out at a time: one is written, one waits for a lane. It bounds the distance between
 /// the watermark and the newest write.
-const MAX_OUT: usize = 2;
+pub(super) const MAX_OUT: usize = 2;
 
 /// An answer that was smaller than this is not followed by the next question at once: under load many small ones would cost
 /// more than their records.
 const SMALL: usize = 32 * 1024;
 /// How long it waits then. A record that comes alone does not wait.
-const PACE: Duration = Duration::from_millis(5);
-
-/// How long a broker may wait for records while partitions of it are not asked for, since what they brought has not been taken
-/// yet: they are not to wait much longer than that.
-const SHORT_WAIT: i32 = 100;
+pub(super) const PACE: Duration = Duration::from_millis(5);
 
 /// How long a broker that is nearer is asked instead of the leader (as Java's consumer does: its `metadata.max.age.ms`).
-const NEARER_FOR: Duration = Duration::from_secs(300);
-
-/// The least that is asked for.
-const LEAST: usize = 16 * 1024;
+pub(super) const NEARER_FOR: Duration = Duration::from_secs(300);
 
 /// How much is read.
 #[derive(Debug, Clone)]
@@ -96,8 +89,8 @@ impl Reading {
     }
 
     /// Waits before it is asked for again.
-    pub(super) fn back_off(&mut self, now: Instant, first: Duration) {
-        self.not_before = Some(now + backoff(first, self.failures));
+    pub(super) fn back_off(&mut self, now: Instant, times: &BackOff) {
+        self.not_before = Some(now + backoff(times, self.failures));
         self.failures = self.failures.saturating_add(1);
     }
 
@@ -106,14 +99,21 @@ impl Reading {
         self.nearer = Some((broker, now + NEARER_FOR));
     }
 
+    /// The broker that is nearer, while that is to be believed.
+    pub(super) fn nearer_at(&self, now: Instant) -> Option<i32> {
+        self.nearer.filter(|(_, until)| *until > now).map(|(broker, _)| broker)
+    }
+
     pub(super) fn is_at(&self, wanted: &Wanted) -> bool {
         self.assignment == wanted.assignment && self.origin == wanted.origin
     }
 }
 
-/// Doubles from `first` on up to ten seconds.
-pub(super) fn backoff(first: Duration, failures: u32) -> Duration {
-    (first * 2_u32.saturating_pow(failures.min(10))).min(Duration::from_secs(10))
+/// How long something is left alone that has failed: from the first time on twice as long each time, up to the last.
+pub(super) type BackOff = std::ops::RangeInclusive<Duration>;
+
+pub(super) fn backoff(times: &BackOff, failures: u32) -> Duration {
+    times.start().saturating_mul(2_u32.saturating_pow(failures.min(16))).min(*times.end())
 }
 
 /// A broker that is asked.
@@ -147,17 +147,6 @@ pub(super) struct State {
     pub(super) told: bool,
     /// Whose turn it is to come first
     pub(super) turn: usize,
-}
-
-/// What to ask.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Ask {
-    /// A broker for records
-    Records(i32, FetchRequest),
-    /// A broker for the ends of logs: the partitions, with their leader's epoch, as they were to be read
-    Ends(i32, Vec<(Wanted, i32)>),
-    /// Any broker where partitions are
-    Places(Vec<String>),
 }
 
 impl State {
@@ -199,122 +188,6 @@ impl State {
         outgoing
     }
 
-    /// What is to be asked now, and when to look again if nothing happens. What it names counts as asked.
-    pub(super) fn asks(&mut self, sizes: &Sizes, now: Instant) -> (Vec<Ask>, Option<Instant>) {
-        let (mut asks, mut again) = (Vec::new(), Vec::new());
-        if self.paused {
-            return (asks, None);
-        }
-        let known: HashSet<i32> = self.cluster.brokers.keys().copied().collect();
-        let mut by_broker: BTreeMap<i32, Due> = BTreeMap::new();
-        let (mut is_lost, mut brokers) = (false, HashSet::new());
-        self.turn = self.turn.wrapping_add(1);
-        let count = self.partitions.len();
-        for step in 0..count {
-            let index = (self.turn + step) % count;
-            let reading = &mut self.partitions[index];
-            brokers.extend(leader(&self.cluster, &reading.origin).map(|(leader, _)| leader));
-            if reading.asked || reading.position == Position::Unknown {
-                continue;
-            }
-            if let Some(until) = reading.not_before.filter(|until| *until > now) {
-                again.push(until);
-                continue;
-            }
-            let Some((leader, leader_epoch)) = leader(&self.cluster, &reading.origin) else {
-                is_lost = true;
-                continue;
-            };
-            let nearer = reading.nearer.filter(|(id, until)| *until > now && known.contains(id)).map(|(id, _)| id);
-            let is_reset = matches!(reading.position, Position::Reset(_));
-            let broker = if is_reset { leader } else { nearer.unwrap_or(leader) };
-            let due = by_broker.entry(broker).or_default();
-            match reading.position {
-                Position::Reset(_) => due.resets.push((index, leader_epoch)),
-                Position::At(_) if reading.ready.is_empty() => due.records.push((index, leader_epoch)),
-                _ => due.is_short = true,
-            }
-        }
-        if is_lost && !self.looking {
-            self.look_up.get_or_insert(now);
-        }
-        if let Some(at) = self.look_up.filter(|_| !self.looking) {
-            if at <= now && !self.partitions.is_empty() {
-                self.look_up = None;
-                self.looking = true;
-                let mut topics: Vec<String> = self.partitions.iter().map(|r| r.origin.topic.to_string()).collect();
-                topics.sort_unstable();
-                topics.dedup();
-                asks.push(Ask::Places(topics));
-            } else {
-                again.push(at);
-            }
-        }
-        // Where room is short each has its turn, and those that wait for records do not take all of it.
-        let most = sizes.answer.min(sizes.budget / brokers.len().max(1)).max(LEAST);
-        let first = self.turn % by_broker.len().max(1);
-        let mut by_broker: Vec<(i32, Due)> = by_broker.into_iter().collect();
-        by_broker.rotate_left(first);
-        for (broker, due) in by_broker {
-            let link = self.links.entry(broker).or_default();
-            if link.busy {
-                continue;
-            }
-            if let Some(until) = link.not_before.filter(|until| *until > now) {
-                again.push(until);
-                continue;
-            }
-            if !due.resets.is_empty() {
-                let wanted = due.resets.iter().map(|(index, epoch)| (self.wanted(*index, *epoch, 0), *epoch));
-                asks.push(Ask::Ends(broker, by_topic(wanted.collect(), |(wanted, _)| wanted)));
-                self.mark(broker, due.resets);
-            } else if !due.records.is_empty() {
-                let room = sizes.budget.saturating_sub(self.held + self.asked);
-                // With nothing held even a record that is larger than all room passes.
-                if room < LEAST && self.held + self.asked > 0 {
-                    continue;
-                }
-                let answer = room.clamp(LEAST, most);
-                let partition = sizes.partition.min((answer / due.records.len()).max(LEAST));
-                let wanted = due.records.iter().map(|(index, epoch)| self.wanted(*index, *epoch, partition)).collect();
-                self.asked += answer;
-                let request = FetchRequest {
-                    wait_ms: if due.is_short { sizes.wait_ms.min(SHORT_WAIT) } else { sizes.wait_ms },
-                    min_bytes: sizes.min_bytes,
-                    max_bytes: i32::try_from(answer).unwrap_or(i32::MAX),
-                    isolation: sizes.isolation,
-                    rack: sizes.rack.clone(),
-                    wanted: by_topic(wanted, |wanted| wanted),
-                };
-                asks.push(Ask::Records(broker, request));
-                self.mark(broker, due.records);
-            }
-        }
-        (asks, again.into_iter().min())
-    }
-
-    fn wanted(&self, index: usize, leader_epoch: i32, max_bytes: usize) -> Wanted {
-        let reading = &self.partitions[index];
-        Wanted {
-            origin: reading.origin.clone(),
-            assignment: reading.assignment,
-            offset: match reading.position {
-                Position::At(offset) | Position::Reset(Some(offset)) => offset,
-                Position::Unknown | Position::Reset(None) => -1,
-            },
-            leader_epoch,
-            fetched_epoch: reading.epoch,
-            max_bytes: i32::try_from(max_bytes).unwrap_or(i32::MAX),
-        }
-    }
-
-    fn mark(&mut self, broker: i32, partitions: Vec<(usize, i32)>) {
-        self.links.entry(broker).or_default().busy = true;
-        for (index, _) in partitions {
-            self.partitions[index].asked = true;
-        }
-    }
-
     /// An exchange with a broker is over: it brought so many bytes, and is not to be asked for so long.
     pub(super) fn exchanged(
         &mut self,
@@ -334,6 +207,15 @@ impl State {
         self.release(wanted);
     }
 
+    /// Forgets brokers that lead nothing that is read, and are not asked: nobody hears of them again.
+    pub(super) fn forget_links(&mut self) {
+        let State { links, partitions, cluster, .. } = self;
+        links.retain(|broker, link| {
+            let leads = |reading: &Reading| leader(cluster, &reading.origin).is_some_and(|(id, _)| id == *broker);
+            link.busy || partitions.iter().any(leads)
+        });
+    }
+
     /// Nothing is awaited any more for these.
     pub(super) fn release(&mut self, wanted: &[Wanted]) {
         for wanted in wanted {
@@ -345,34 +227,7 @@ impl State {
 }
 
 /// The broker that leads a partition, and since how many elections.
-fn leader(cluster: &Cluster, origin: &TopicPartition) -> Option<(i32, i32)> {
+pub(super) fn leader(cluster: &Cluster, origin: &TopicPartition) -> Option<(i32, i32)> {
     let place = cluster.places.get(&*origin.topic)?.get(&origin.partition)?;
     place.leader.map(|leader| (leader, place.epoch))
 }
-
-/// What is due at a broker: indices of partitions, with the leader's epoch.
-#[derive(Default)]
-struct Due {
-    records: Vec<(usize, i32)>,
-    resets: Vec<(usize, i32)>,
-    /// Whether others wait for batches to come back
-    is_short: bool,
-}
-
-/// The partitions of a topic one after the other, each topic where its first one was.
-fn by_topic<T>(mut wanted: Vec<T>, of: impl Fn(&T) -> &Wanted) -> Vec<T> {
-    let mut order: Vec<std::sync::Arc<str>> = Vec::new();
-    for each in &wanted {
-        let topic = &of(each).origin.topic;
-        if !order.contains(topic) {
-            order.push(topic.clone());
-        }
-    }
-    if order.len() > 1 {
-        wanted.sort_by_key(|each| order.iter().position(|topic| *topic == of(each).origin.topic));
-    }
-    wanted
-}
-
-#[cfg(test)]
-mod tests;

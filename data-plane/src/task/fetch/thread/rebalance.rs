@@ -45,9 +45,8 @@ impl Fetching<'_> {
                     list.add_partition(&origin.topic, partition);
                     let bell = Arc::clone(self.bell);
                     let queue = BatchQueue::split(&self.consumer, &origin.topic, partition, move || bell.ring());
-                    Source::Queue(
-                        queue.ok_or_else(|| Error::internal(format!("librdkafka has no queue for {origin}")))?,
-                    )
+                    let none = || Error::internal(format!("librdkafka has no queue for {origin}"));
+                    Source::Queue(Box::new(queue.ok_or_else(none)?))
                 }
             };
             // A partition that comes again while the old assignment still winds down is a new one.
@@ -70,14 +69,16 @@ impl Fetching<'_> {
         let Some(starter) = self.reader.as_ref().map(Reader::starter) else { return };
         let (consumer, assignment, task) = (Arc::clone(&self.consumer), self.assignment, self.task.to_owned());
         self.lookups.retain(|lookup| !lookup.is_finished());
-        self.lookups.push(self.runtime.spawn_blocking(move || {
+        self.lookups.push(self.runtime.spawn(async move {
             while starter.reads(assignment) {
-                match committed(&consumer, &origins) {
-                    Ok(offsets) => return starter.begin(&offsets, assignment),
+                let (consumer, asked) = (Arc::clone(&consumer), origins.clone());
+                match tokio::task::spawn_blocking(move || committed(&consumer, &asked)).await {
+                    Ok(Ok(offsets)) => return starter.begin(&offsets, assignment),
                     // The coordinator moves, or the group rebalances again.
-                    Err(error) => tracing::info!(task, %error, "committed offsets are not known yet"),
+                    Ok(Err(error)) => tracing::info!(task, %error, "committed offsets are not known yet"),
+                    Err(error) => tracing::warn!(task, %error, "committed offsets are not known yet"),
                 }
-                std::thread::sleep(LOOK_UP_PAUSE);
+                tokio::time::sleep(LOOK_UP_PAUSE).await;
             }
         }));
     }

@@ -1,11 +1,15 @@
 //! Whom a reader asks for what.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::time::Duration;
+
+use millrace_sdk::TopicPartition;
 
 use super::super::super::super::batch::{RawBatch, Room};
+use super::super::super::ledger::Returned;
+use super::super::state::{MAX_OUT, NEARER_FOR, PACE, Reading, backoff};
 use super::*;
-use crate::kafka::wire::Place;
+use crate::kafka::wire::{Cluster, Isolation, Place};
 
 const MIB: usize = 1024 * 1024;
 
@@ -225,14 +229,13 @@ fn nothing_is_asked_or_handed_on_while_paused() {
 #[test]
 fn brokers_and_partitions_that_fail_are_left_alone_for_longer_and_longer() {
     let (mut state, now) = (state(2), Instant::now());
-    state.partitions[1].back_off(now, PACE);
+    state.partitions[1].back_off(now, &(PACE..=PACE * 4));
     state.links.entry(0).or_default().not_before = Some(now + PACE * 3);
     let (asks, again) = state.asks(&sizes(), now);
     assert_eq!((asks, again), (vec![], Some(now + PACE)));
     assert_eq!(records(&state.asks(&sizes(), now + PACE).0), [(1, vec![1])]);
-    let times: Vec<Duration> = [0, 1, 2, 30].map(|failures| backoff(PACE, failures)).to_vec();
-    assert_eq!(times, [PACE, PACE * 2, PACE * 4, PACE * 1024]);
-    assert_eq!(backoff(Duration::from_secs(1), 30), Duration::from_secs(10));
+    let times = [0, 1, 2, 30].map(|failures| backoff(&(PACE..=PACE * 5), failures));
+    assert_eq!(times, [PACE, PACE * 2, PACE * 4, PACE * 5]);
 }
 
 #[test]
@@ -249,4 +252,14 @@ fn partitions_of_a_topic_stand_together() {
     let (asks, _) = state.asks(&sizes(), now);
     let topics: Vec<&str> = request(&asks, 0).wanted.iter().map(|wanted| &*wanted.origin.topic).collect();
     assert_eq!(topics.chunk_by(|a, b| a == b).count(), 2, "{topics:?}");
+}
+
+#[test]
+fn a_broker_that_leads_nothing_any_more_is_forgotten() {
+    let mut state = state(1);
+    for (broker, busy) in [(0, false), (1, false), (2, true)] {
+        state.links.entry(broker).or_default().busy = busy;
+    }
+    state.forget_links();
+    assert_eq!(state.links.keys().copied().collect::<Vec<_>>(), [0, 2]);
 }
