@@ -148,7 +148,10 @@ impl Shared {
         let mut aborted = Aborted::new(answer.aborted.clone());
         let found = take_apart(&mut room.buffer, spare, how, &mut aborted, &mut room.records);
         let batches = self.batches(wanted, room, now);
+        let held: usize = batches.iter().map(|(_, bytes)| bytes).sum();
         let mut state = self.state();
+        // Each batch hands its receipt in, be it passed on or, without a partition, dropped here.
+        state.held += held;
         let Some(reading) = state.find(wanted) else { return };
         reading.position = Position::At(found.next);
         reading.epoch = found.epoch.unwrap_or(reading.epoch);
@@ -157,9 +160,7 @@ impl Shared {
         if let Some(broker) = answer.preferred {
             reading.prefer(broker, now);
         }
-        let held: usize = batches.iter().map(|(_, bytes)| bytes).sum();
         reading.ready.extend(batches.into_iter().map(|(batch, _)| batch));
-        state.held += held;
         self.hand_on(&mut state);
         drop(state);
         if let Some(fault) = found.fault {
@@ -349,7 +350,7 @@ impl Shared {
         if fault.is_final() {
             drop(state);
             return self.fail(Error::bad_config(format!(
-                "Kafka at {host}:{port} is older than 2.7: {fault}; set millrace.fetch to librdkafka, which reads from older ones"
+                "Kafka at {host}:{port} cannot be read directly: {fault}, as Kafka does since 2.7; set millrace.fetch to librdkafka"
             )));
         }
         if failures >= TELL_AFTER {
@@ -393,3 +394,6 @@ fn nowhere(origin: &TopicPartition, offset: Option<i64>) -> Error {
          group's offsets"
     ))
 }
+
+#[cfg(test)]
+mod tests;
