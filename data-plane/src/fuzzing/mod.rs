@@ -163,9 +163,6 @@ fn expressions(data: &[u8]) {
     assert!(start.elapsed() < Duration::from_secs(20), "a script ran for {:?}", start.elapsed());
 }
 
-#[cfg(test)]
-mod tests;
-
 /// Record batches as brokers send them; the first byte says how they are looked at.
 fn records(data: &[u8]) {
     let Some((choice, batches)) = data.split_first() else { return };
@@ -181,3 +178,6 @@ fn records(data: &[u8]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

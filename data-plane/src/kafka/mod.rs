@@ -1,6 +1,6 @@
 //! Kafka clients: settings (`client`, `table`), partitions read many records at a time ([`BatchQueue`]), producers that are
-//! shared (`producers`) and what becomes of their records (`deliveries`), topics that are created (`topics`), and the protocol as far as records are read
-//! without librdkafka (`wire`).
+//! shared (`producers`) and what becomes of their records (`deliveries`), topics that are created (`topics`), and the protocol as
+//! far as records are read without librdkafka (`wire`).
 
 pub mod client;
 mod deliveries;

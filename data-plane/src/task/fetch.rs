@@ -13,6 +13,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use fancy_regex::Regex;
 use millrace_sdk::{Error, Result, TopicPartition};
@@ -24,6 +25,17 @@ use crate::framework::Fetch;
 use crate::kafka::ClientSettings;
 
 pub(super) use ledger::Receipt;
+
+/// Batches of a partition that may be out at a time: one is written, one waits for a lane. It bounds the distance between
+/// the watermark and the newest write.
+const MAX_OUT: usize = 2;
+
+/// What is small waits until this long after what came before it: under load many small batches would cost more than their
+/// records. A record that comes alone does not wait.
+const PACE: Duration = Duration::from_millis(5);
+
+/// How long rooms are kept after the last large batch.
+const KEPT: Duration = Duration::from_secs(1);
 
 /// What a task reads.
 #[derive(Debug, Clone)]
@@ -150,4 +162,17 @@ impl Drop for Fetcher {
         // Not joined: this may be an async thread, and closing may take a moment. The thread owns all it uses.
         drop(self.thread.take());
     }
+}
+
+/// Kafka does not let the task read this.
+fn unauthorized(what: &str) -> Error {
+    Error::bad_config(format!("not authorized to read {what}: grant READ on the topics to the tenant's Kafka user"))
+}
+
+/// A partition has no offset to be read from.
+fn nowhere(what: &str) -> Error {
+    Error::bad_config(format!(
+        "{what}, and auto.offset.reset is none; set consumer.override.auto.offset.reset to earliest or latest, or set the \
+         group's offsets"
+    ))
 }

@@ -82,8 +82,6 @@ pub struct Answer {
     pub error: i16,
     /// Where the log ends, for readers of committed records
     pub end: i64,
-    /// Where the log begins
-    pub log_start: i64,
     /// Transactions that were aborted among the records: producer and first offset
     pub aborted: Vec<(i64, i64)>,
     /// A broker that is nearer and has the records too
@@ -136,7 +134,7 @@ async fn read_partition(frame: &mut Frame<'_>, to: &mut impl Receive) -> Result<
     let mut answer = Answer { error: frame.i16().await?, ..Answer::default() };
     let _high_watermark = frame.i64().await?;
     answer.end = frame.i64().await?;
-    answer.log_start = frame.i64().await?;
+    let _log_start = frame.i64().await?;
     for _ in 0..frame.compact_count(17).await? {
         answer.aborted.push((frame.i64().await?, frame.i64().await?));
         frame.skip_tags().await?;
@@ -154,7 +152,7 @@ async fn read_partition(frame: &mut Frame<'_>, to: &mut impl Receive) -> Result<
         let (tag, size) = (frame.uvarint().await?, frame.uvarint().await?);
         if tag == 0 && size >= 12 {
             let (_epoch, end) = (frame.i32().await?, frame.i64().await?);
-            answer.diverging = Some(end);
+            answer.diverging = (end >= 0).then_some(end);
             frame.skip(size as usize - 12).await?;
         } else {
             frame.skip(size as usize).await?;

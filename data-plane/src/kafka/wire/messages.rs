@@ -45,8 +45,6 @@ pub struct Place {
     pub leader: Option<i32>,
     /// Since how many elections (KIP-320); -1 when not known
     pub epoch: i32,
-    /// The error code, 0 for none
-    pub error: i16,
 }
 
 /// What a broker knows of the cluster.
@@ -91,13 +89,13 @@ impl Metadata {
             let _internal = reader.i8()?;
             let mut places = HashMap::new();
             for _ in 0..reader.count(26)? {
-                let (error, index) = (reader.i16()?, reader.i32()?);
+                let (_error, index) = (reader.i16()?, reader.i32()?);
                 let (leader, epoch) = (reader.i32()?, reader.i32()?);
                 for _list in ["replicas", "in sync", "offline"] {
                     let count = reader.count(4)?;
                     reader.take(count * 4)?;
                 }
-                places.insert(index, Place { leader: (leader >= 0).then_some(leader), epoch, error });
+                places.insert(index, Place { leader: (leader >= 0).then_some(leader), epoch });
             }
             if error != code::NONE {
                 cluster.errors.insert(name.clone(), error);
@@ -233,7 +231,7 @@ mod tests {
         }
         let cluster = Metadata::answer(&writer.0).unwrap();
         assert_eq!(cluster.brokers[&7], ("host".to_owned(), 9092));
-        assert_eq!(cluster.places["t"][&0], Place { leader: Some(7), epoch: 5, error: 0 });
+        assert_eq!(cluster.places["t"][&0], Place { leader: Some(7), epoch: 5 });
         assert_eq!(cluster.places["t"][&1].leader, None);
         assert_eq!(cluster.errors["u"], 3);
         for cut in 0..writer.0.len() {

@@ -27,8 +27,6 @@ pub mod code {
     pub const NONE: i16 = 0;
     /// The offset is before the log's start or behind its end
     pub const OFFSET_OUT_OF_RANGE: i16 = 1;
-    /// The topic or partition is not there, or not yet
-    pub const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
     /// The broker does not lead the partition (any more)
     pub const NOT_LEADER_OR_FOLLOWER: i16 = 6;
     /// No READ on the topic

@@ -1,24 +1,16 @@
 //! One partition of the poll thread: its queue, the batch that grows, and what is out for writing.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use millrace_sdk::TopicPartition;
 use rdkafka::error::KafkaError;
 
 use super::super::batch::{BatchBuilder, RawBatch, Rooms};
 use super::super::consumer::Notes;
-use super::Limits;
 use super::ledger::Ledger;
+use super::{Limits, MAX_OUT, PACE};
 use crate::kafka::BatchQueue;
-
-/// Batches of a partition that may be out at a time: one is written, one waits for a lane. It bounds the distance between
-/// the watermark and the newest write.
-const MAX_OUT: usize = 2;
-
-/// A batch that is not full waits until this long after the one before it: under load many small ones would cost more than
-/// their records. A record that comes alone does not wait.
-const PACE: Duration = Duration::from_millis(5);
 
 /// Records that are taken from a queue at once, at the most.
 const SLICE: usize = 256;

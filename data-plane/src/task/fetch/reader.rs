@@ -28,7 +28,6 @@ use super::super::supervise::panicked;
 use super::{FetchEvent, Limits};
 use crate::kafka::ClientSettings;
 use crate::kafka::wire::Connection;
-use asking::Ask;
 use exchange::{Exchanged, exchange};
 use settings::Settings;
 use shared::Shared;
@@ -136,12 +135,7 @@ async fn run(shared: &Shared) {
         let now = Instant::now();
         let (asks, again) = shared.decide(now);
         for ask in asks {
-            let connection = match &ask {
-                Ask::Records(broker, _) | Ask::Ends(broker, _) => {
-                    connections.remove(broker).filter(Connection::is_good)
-                }
-                Ask::Places(_) => None,
-            };
+            let connection = ask.broker().and_then(|broker| connections.remove(&broker)).filter(Connection::is_good);
             exchanges.push(Box::pin(exchange(shared, ask, connection)));
         }
         let pause = again.map(|until| until.saturating_duration_since(Instant::now()));

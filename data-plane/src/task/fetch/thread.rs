@@ -24,14 +24,12 @@ use super::super::consumer::{self, Bell, Note, SinkConsumer};
 use super::ledger::{Ledger, Returned};
 use super::partition::{Partition, Reading};
 use super::reader::Reader;
-use super::{Command, FetchEvent, Limits, Offsets, Subscription};
+use super::{Command, FetchEvent, KEPT, Limits, Offsets, Subscription, nowhere, unauthorized};
 use crate::framework::Fetch;
 use crate::kafka::ClientSettings;
 
 /// How long the thread sleeps when nothing rings.
 const IDLE: Duration = Duration::from_millis(500);
-/// How long rooms are kept after the last large batch.
-const LARGE: Duration = Duration::from_secs(1);
 /// How long a commit may take before partitions are given back without it.
 const COMMIT_LIMIT: Duration = Duration::from_secs(5);
 /// How long the task waits for the answer to its last commit; afterwards only this thread does.
@@ -162,7 +160,7 @@ impl Fetching<'_> {
             self.look_up_topics();
             if !more {
                 // Batches may come back long after the last one was handed on, as when a store has stood still.
-                if self.large.is_none_or(|since| since.elapsed() > LARGE) {
+                if self.large.is_none_or(|since| since.elapsed() > KEPT) {
                     self.rooms.clear();
                 }
                 self.bell.wait(self.idle());
@@ -249,18 +247,15 @@ impl Fetching<'_> {
                 Ok(())
             }
             Some(Code::Fatal | Code::FencedInstanceId) => Err(self.fatal(error)),
-            Some(Code::TopicAuthorizationFailed) => Err(Error::bad_config(
-                "not authorized to read a topic: grant READ on the topics to the tenant's Kafka user",
-            )),
+            Some(Code::TopicAuthorizationFailed) => Err(unauthorized("a topic")),
             Some(Code::GroupAuthorizationFailed) => Err(Error::bad_config(
                 "not authorized to use the consumer group: grant READ on the group to the tenant's Kafka user",
             )),
             // It was sent nowhere, see `NOWHERE`.
             Some(Code::AutoOffsetReset) if self.reader.is_some() => Ok(()),
-            Some(Code::AutoOffsetReset | Code::NoOffset) => Err(Error::bad_config(format!(
-                "a partition has no committed offset, or one that Kafka no longer has, and auto.offset.reset is none: \
-                 {error}; set consumer.override.auto.offset.reset to earliest or latest, or set the group's offsets"
-            ))),
+            Some(Code::AutoOffsetReset | Code::NoOffset) => {
+                Err(nowhere(&format!("a partition has no committed offset, or one that Kafka no longer has ({error})")))
+            }
             // One broker of several, or an idle connection that was closed: librdkafka reconnects. That all are down is
             // a note already.
             Some(Code::BrokerTransportFailure | Code::AllBrokersDown) => {

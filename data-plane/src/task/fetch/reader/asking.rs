@@ -25,6 +25,33 @@ pub(super) enum Ask {
     Places(Vec<String>),
 }
 
+impl Ask {
+    /// Whom; None for any broker.
+    pub(super) fn broker(&self) -> Option<i32> {
+        match self {
+            Self::Records(broker, _) | Self::Ends(broker, _) => Some(*broker),
+            Self::Places(_) => None,
+        }
+    }
+
+    /// Bytes that the answer may bring, as they count until it is there.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Records(_, request) => usize::try_from(request.max_bytes).unwrap_or(0),
+            Self::Ends(..) | Self::Places(_) => 0,
+        }
+    }
+
+    /// The partitions that it names.
+    pub(super) fn wanted(&self) -> Box<dyn Iterator<Item = &Wanted> + '_> {
+        match self {
+            Self::Records(_, request) => Box::new(request.wanted.iter()),
+            Self::Ends(_, wanted) => Box::new(wanted.iter().map(|(wanted, _)| wanted)),
+            Self::Places(_) => Box::new(std::iter::empty()),
+        }
+    }
+}
+
 impl State {
     /// What is to be asked now, and when to look again if nothing happens. What it names counts as asked.
     pub(super) fn asks(&mut self, sizes: &Sizes, now: Instant) -> (Vec<Ask>, Option<Instant>) {

@@ -14,19 +14,10 @@ use crate::kafka::wire::{
 
 /// A question that was answered, or not.
 pub(super) struct Exchanged {
-    /// Whom was asked; None for any broker
-    pub(super) broker: Option<i32>,
+    pub(super) ask: Ask,
     /// To be used again
     pub(super) connection: Option<Connection>,
     pub(super) outcome: Result<Brought, Fault>,
-    pub(super) asked: Asked,
-}
-
-/// What had been asked.
-pub(super) enum Asked {
-    Records { bytes: usize, wanted: Vec<Wanted> },
-    Ends(Vec<Wanted>),
-    Places,
 }
 
 /// What an answer has brought.
@@ -40,32 +31,21 @@ pub(super) enum Brought {
 
 /// Carries out a question.
 pub(super) async fn exchange(shared: &Shared, ask: Ask, connection: Option<Connection>) -> Exchanged {
-    let broker = match &ask {
-        Ask::Records(broker, _) | Ask::Ends(broker, _) => Some(*broker),
-        Ask::Places(_) => None,
-    };
-    let asked = match &ask {
-        Ask::Records(_, request) => {
-            Asked::Records { bytes: usize::try_from(request.max_bytes).unwrap_or(0), wanted: request.wanted.clone() }
-        }
-        Ask::Ends(_, wanted) => Asked::Ends(wanted.iter().map(|(wanted, _)| wanted.clone()).collect()),
-        Ask::Places(_) => Asked::Places,
-    };
     let connection = match connection {
         Some(connection) => Ok(connection),
-        None => connect(shared, broker).await,
+        None => connect(shared, ask.broker()).await,
     };
     let mut connection = match connection {
         Ok(connection) => connection,
-        Err(fault) => return Exchanged { broker, connection: None, outcome: Err(fault), asked },
+        Err(fault) => return Exchanged { ask, connection: None, outcome: Err(fault) },
     };
-    let outcome = match ask {
-        Ask::Records(_, request) => records(shared, &mut connection, &request).await,
+    let outcome = match &ask {
+        Ask::Records(_, request) => records(shared, &mut connection, request).await,
         Ask::Ends(_, wanted) => ends(shared, &mut connection, wanted).await.map(Brought::Ends),
         Ask::Places(topics) => connection.metadata(topics.iter().map(String::as_str)).await.map(Brought::Places),
     };
     let connection = outcome.is_ok().then_some(connection);
-    Exchanged { broker, connection, outcome, asked }
+    Exchanged { ask, connection, outcome }
 }
 
 /// To this broker, or to any.
@@ -98,7 +78,7 @@ impl Receive for Taking<'_> {
         self.brought += answer.bytes.len();
         let mut room = std::mem::take(&mut self.room);
         room.buffer = std::mem::take(&mut answer.bytes);
-        self.shared.arrived(wanted, &answer, room, Instant::now());
+        self.shared.arrived(wanted, answer, room, Instant::now());
     }
 }
 
@@ -106,7 +86,7 @@ impl Receive for Taking<'_> {
 async fn ends(
     shared: &Shared,
     connection: &mut Connection,
-    wanted: Vec<(Wanted, i32)>,
+    wanted: &[(Wanted, i32)],
 ) -> Result<Vec<(Wanted, Result<Range<i64>, i16>)>, Fault> {
     let origins: Vec<(TopicPartition, i32)> =
         wanted.iter().map(|(wanted, epoch)| (wanted.origin.clone(), *epoch)).collect();
@@ -122,9 +102,9 @@ async fn ends(
             None => Err(-1),
         }
     };
-    let both = wanted.into_iter().map(|(wanted, _)| {
+    let both = wanted.iter().map(|(wanted, _)| {
         let log = of(&starts, &wanted.origin).and_then(|start| Ok(start..of(&ends, &wanted.origin)?));
-        (wanted, log)
+        (wanted.clone(), log)
     });
     Ok(both.collect())
 }

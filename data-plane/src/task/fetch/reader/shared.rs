@@ -10,15 +10,13 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::super::super::batch::{RECORD_OVERHEAD, RawBatch, Room, Rooms};
 use super::super::super::consumer::Bell;
 use super::super::ledger::Ledger;
-use super::super::{FetchEvent, retention};
+use super::super::{FetchEvent, KEPT, nowhere, retention, unauthorized};
 use super::asking::Ask;
-use super::exchange::{Asked, Brought, Exchanged};
+use super::exchange::{Brought, Exchanged};
 use super::settings::{Policy, Settings};
 use super::state::{Position, State, backoff};
 use crate::kafka::wire::{Aborted, Answer, Apart, Cluster, Connection, Fault, Wanted, code, take_apart};
 
-/// How long rooms are kept after the last large batch.
-const LARGE: Duration = Duration::from_secs(1);
 /// After how many failures one after the other the user is told of a broker.
 const TELL_AFTER: u32 = 3;
 
@@ -99,7 +97,7 @@ impl Shared {
         let (asks, again) = state.asks(&self.settings.sizes, now);
         drop(state);
         let mut large = lock(&self.large);
-        let until = large.map(|since| since + LARGE);
+        let until = large.map(|since| since + KEPT);
         if until.is_some_and(|until| until <= now) {
             *large = None;
             self.rooms.clear();
@@ -135,23 +133,23 @@ impl Shared {
     }
 
     /// What a broker says of a partition, on the way in.
-    pub(super) fn arrived(&self, wanted: &Wanted, answer: &Answer, room: Room, now: Instant) {
+    pub(super) fn arrived(&self, wanted: &Wanted, answer: Answer, mut room: Room, now: Instant) {
         if answer.error != code::NONE {
             return self.refused(wanted, answer.error, now);
         }
         if let Some(end) = answer.diverging {
             return self.parted(wanted, end);
         }
-        let mut room = room;
         let how = Apart { from: wanted.offset, check: self.settings.check, isolation: self.settings.sizes.isolation };
         let spare = || self.rooms.take().unwrap_or_default().buffer;
-        let mut aborted = Aborted::new(answer.aborted.clone());
+        let mut aborted = Aborted::new(answer.aborted);
         let found = take_apart(&mut room.buffer, spare, how, &mut aborted, &mut room.records);
         let batches = self.batches(wanted, room, now);
         let held: usize = batches.iter().map(|(_, bytes)| bytes).sum();
         let mut state = self.state();
         // Each batch hands its receipt in, be it passed on or, without a partition, dropped here.
         state.held += held;
+        let paused = state.paused;
         let Some(reading) = state.find(wanted) else { return };
         reading.position = Position::At(found.next);
         reading.epoch = found.epoch.unwrap_or(reading.epoch);
@@ -161,7 +159,9 @@ impl Shared {
             reading.prefer(broker, now);
         }
         reading.ready.extend(batches.into_iter().map(|(batch, _)| batch));
-        self.hand_on(&mut state);
+        for batch in if paused { Vec::new() } else { reading.outgoing() } {
+            self.tell(FetchEvent::Batch { assignment: wanted.assignment, batch });
+        }
         drop(state);
         if let Some(fault) = found.fault {
             self.fail(Error::transient(format!(
@@ -200,12 +200,12 @@ impl Shared {
             code::OFFSET_OUT_OF_RANGE if reading.nearer.take().is_some() => {} // the leader knows better
             code::OFFSET_OUT_OF_RANGE if self.settings.policy == Policy::Fail => {
                 drop(state);
-                self.fail(nowhere(&wanted.origin, Some(wanted.offset)));
+                self.fail(no_offset(&wanted.origin, Some(wanted.offset)));
             }
             code::OFFSET_OUT_OF_RANGE => reading.position = Position::Reset(Some(wanted.offset)),
             code::TOPIC_AUTHORIZATION_FAILED => {
                 drop(state);
-                self.fail(unauthorized(&wanted.origin.topic));
+                self.fail(unauthorized(&format!("topic {}", wanted.origin.topic)));
             }
             _ => {
                 // Leaders change, and brokers come and go: all of that passes.
@@ -221,7 +221,7 @@ impl Shared {
     fn parted(&self, wanted: &Wanted, end: i64) {
         let mut state = self.state();
         let Some(reading) = state.find(wanted) else { return };
-        let next = end.clamp(0, wanted.offset);
+        let next = end.min(wanted.offset);
         reading.position = Position::At(next);
         reading.epoch = -1;
         drop(state);
@@ -236,27 +236,29 @@ impl Shared {
     /// A question is answered, or not. Gives the connection back, with its broker.
     pub(super) fn settle(&self, done: Exchanged) -> Option<(i32, Connection)> {
         let now = Instant::now();
-        let Exchanged { broker, connection, outcome, asked } = done;
-        match (outcome, asked) {
-            (Ok(Brought::Records(brought, throttled)), Asked::Records { bytes, wanted }) => {
-                self.exchanged(broker, bytes, &wanted, (brought, throttled), now);
+        let Exchanged { ask, connection, outcome } = done;
+        let brought = match outcome {
+            Ok(brought) => brought,
+            Err(fault) => {
+                self.faulted(&ask, &fault, now);
+                return None;
             }
-            (Ok(Brought::Ends(ends)), Asked::Ends(wanted)) => {
-                self.exchanged(broker, 0, &wanted, (0, Duration::ZERO), now);
-                ends.into_iter().for_each(|(wanted, log)| self.reset(&wanted, log, now));
-            }
-            (Ok(Brought::Places(cluster)), _) => self.found(cluster, now),
-            (Ok(_), _) => {}
-            (Err(fault), asked) => self.faulted(broker, &fault, asked, now),
+        };
+        if let Some(broker) = ask.broker() {
+            let got = match brought {
+                Brought::Records(bytes, throttled) => (bytes, throttled),
+                Brought::Ends(_) | Brought::Places(_) => (0, Duration::ZERO),
+            };
+            let mut state = self.state();
+            state.exchanged(broker, ask.bytes(), ask.wanted(), got, now);
+            self.all_is_well(&mut state);
         }
-        broker.zip(connection)
-    }
-
-    fn exchanged(&self, broker: Option<i32>, asked: usize, wanted: &[Wanted], got: (usize, Duration), now: Instant) {
-        let Some(broker) = broker else { return };
-        let mut state = self.state();
-        state.exchanged(broker, asked, wanted, got, now);
-        self.all_is_well(&mut state);
+        match brought {
+            Brought::Records(..) => {}
+            Brought::Ends(ends) => ends.into_iter().for_each(|(wanted, log)| self.reset(&wanted, log, now)),
+            Brought::Places(cluster) => self.found(cluster, now),
+        }
+        ask.broker().zip(connection)
     }
 
     /// Takes back what the user was told, once no broker that is needed fails any more.
@@ -279,7 +281,7 @@ impl Shared {
         let from_the_end = match self.settings.policy {
             Policy::Earliest => false,
             Policy::Latest => true,
-            Policy::Fail => return self.fail(nowhere(&wanted.origin, (wanted.offset >= 0).then_some(wanted.offset))),
+            Policy::Fail => return self.fail(no_offset(&wanted.origin, (wanted.offset >= 0).then_some(wanted.offset))),
         };
         let mut state = self.state();
         let Some(reading) = state.find(wanted) else { return };
@@ -298,7 +300,7 @@ impl Shared {
     fn found(&self, cluster: Cluster, now: Instant) {
         let denied = cluster.errors.iter().find(|(_, error)| **error == code::TOPIC_AUTHORIZATION_FAILED);
         if let Some((topic, _)) = denied {
-            self.fail(unauthorized(topic));
+            self.fail(unauthorized(&format!("topic {topic}")));
         }
         let mut state = self.state();
         state.cluster = cluster;
@@ -314,7 +316,8 @@ impl Shared {
     }
 
     /// A broker did not answer as it should.
-    fn faulted(&self, broker: Option<i32>, fault: &Fault, asked: Asked, now: Instant) {
+    fn faulted(&self, ask: &Ask, fault: &Fault, now: Instant) {
+        let broker = ask.broker();
         tracing::debug!(broker, %fault, "a broker does not answer");
         let (host, port) = self.address(broker);
         let mut state = self.state();
@@ -336,17 +339,11 @@ impl Shared {
                 state.look_up_failures
             }
         };
-        match asked {
-            Asked::Records { bytes, wanted } => {
-                state.asked -= bytes.min(state.asked);
-                for wanted in &wanted {
-                    state.find(wanted).into_iter().for_each(|reading| reading.nearer = None);
-                }
-                state.release(&wanted);
-            }
-            Asked::Ends(wanted) => state.release(&wanted),
-            Asked::Places => {}
+        state.asked -= ask.bytes().min(state.asked);
+        for wanted in ask.wanted() {
+            state.find(wanted).into_iter().for_each(|reading| reading.nearer = None);
         }
+        state.release(ask.wanted());
         if fault.is_final() {
             drop(state);
             return self.fail(Error::bad_config(format!(
@@ -378,21 +375,12 @@ impl Shared {
     }
 }
 
-fn unauthorized(topic: &str) -> Error {
-    Error::bad_config(format!(
-        "not authorized to read topic {topic}: grant READ on the topics to the tenant's Kafka user"
-    ))
-}
-
-fn nowhere(origin: &TopicPartition, offset: Option<i64>) -> Error {
-    let what = match offset {
+/// A partition has no offset to be read from, or not this one.
+fn no_offset(origin: &TopicPartition, offset: Option<i64>) -> Error {
+    nowhere(&match offset {
         Some(offset) => format!("Kafka no longer has offset {offset} of {origin}"),
         None => format!("{origin} has no committed offset"),
-    };
-    Error::bad_config(format!(
-        "{what}, and auto.offset.reset is none; set consumer.override.auto.offset.reset to earliest or latest, or set the \
-         group's offsets"
-    ))
+    })
 }
 
 #[cfg(test)]

@@ -7,17 +7,11 @@ use millrace_sdk::TopicPartition;
 
 use super::super::super::batch::RawBatch;
 use super::super::ledger::Returned;
+use super::super::{MAX_OUT, PACE};
 use crate::kafka::wire::{Cluster, Isolation, Wanted};
 
-/// Batches of a partition that may be out at a time: one is written, one waits for a lane. It bounds the distance between
-/// the watermark and the newest write.
-pub(super) const MAX_OUT: usize = 2;
-
-/// An answer that was smaller than this is not followed by the next question at once: under load many small ones would cost
-/// more than their records.
+/// An answer that was smaller than this is not followed by the next question at once, see [`PACE`].
 const SMALL: usize = 32 * 1024;
-/// How long it waits then. A record that comes alone does not wait.
-pub(super) const PACE: Duration = Duration::from_millis(5);
 
 /// How long a broker that is nearer is asked instead of the leader (as Java's consumer does: its `metadata.max.age.ms`).
 pub(super) const NEARER_FOR: Duration = Duration::from_secs(300);
@@ -92,6 +86,13 @@ impl Reading {
     pub(super) fn back_off(&mut self, now: Instant, times: &BackOff) {
         self.not_before = Some(now + backoff(times, self.failures));
         self.failures = self.failures.saturating_add(1);
+    }
+
+    /// Those of its batches that may go out now.
+    pub(super) fn outgoing(&mut self) -> Vec<RawBatch> {
+        let count = MAX_OUT.saturating_sub(self.out).min(self.ready.len());
+        self.out += count;
+        self.ready.drain(..count).collect()
     }
 
     /// A broker that is nearer offers itself.
@@ -178,22 +179,17 @@ impl State {
             return outgoing;
         }
         for reading in &mut self.partitions {
-            while reading.out < MAX_OUT
-                && let Some(batch) = reading.ready.pop_front()
-            {
-                reading.out += 1;
-                outgoing.push((reading.assignment, batch));
-            }
+            outgoing.extend(reading.outgoing().into_iter().map(|batch| (reading.assignment, batch)));
         }
         outgoing
     }
 
     /// An exchange with a broker is over: it brought so many bytes, and is not to be asked for so long.
-    pub(super) fn exchanged(
+    pub(super) fn exchanged<'a>(
         &mut self,
         broker: i32,
         asked: usize,
-        wanted: &[Wanted],
+        wanted: impl Iterator<Item = &'a Wanted>,
         (brought, throttled): (usize, Duration),
         now: Instant,
     ) {
@@ -217,7 +213,7 @@ impl State {
     }
 
     /// Nothing is awaited any more for these.
-    pub(super) fn release(&mut self, wanted: &[Wanted]) {
+    pub(super) fn release<'a>(&mut self, wanted: impl Iterator<Item = &'a Wanted>) {
         for wanted in wanted {
             if let Some(reading) = self.find(wanted) {
                 reading.asked = false;

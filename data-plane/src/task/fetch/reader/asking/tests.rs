@@ -7,7 +7,8 @@ use millrace_sdk::TopicPartition;
 
 use super::super::super::super::batch::{RawBatch, Room};
 use super::super::super::ledger::Returned;
-use super::super::state::{MAX_OUT, NEARER_FOR, PACE, Reading, backoff};
+use super::super::super::{MAX_OUT, PACE};
+use super::super::state::{NEARER_FOR, Reading, backoff};
 use super::*;
 use crate::kafka::wire::{Cluster, Isolation, Place};
 
@@ -31,7 +32,7 @@ fn origin(topic: &str, partition: i32) -> TopicPartition {
 
 /// Topic t with partition n at broker n % 2, epoch 5.
 fn cluster(partitions: i32) -> Cluster {
-    let places = (0..partitions).map(|n| (n, Place { leader: Some(n % 2), epoch: 5, error: 0 }));
+    let places = (0..partitions).map(|n| (n, Place { leader: Some(n % 2), epoch: 5 }));
     Cluster {
         brokers: (0..2).map(|id| (id, (format!("host-{id}"), 9092))).collect(),
         places: HashMap::from([("t".to_owned(), places.collect())]),
@@ -87,7 +88,7 @@ fn each_leader_is_asked_for_its_partitions_and_not_again_before_it_has_answered(
     assert_eq!((one.wanted[0].offset, one.wanted[0].leader_epoch, one.wanted[0].fetched_epoch), (100, 5, -1));
     assert_eq!(state.asks(&sizes(), now).0, []);
     let bytes = usize::try_from(one.max_bytes).unwrap();
-    state.exchanged(0, bytes, &one.wanted, (MIB, Duration::ZERO), now);
+    state.exchanged(0, bytes, one.wanted.iter(), (MIB, Duration::ZERO), now);
     assert_eq!(records(&state.asks(&sizes(), now).0), [(0, vec![0, 2])]);
 }
 
@@ -98,7 +99,7 @@ fn a_small_answer_is_followed_by_a_short_pause_and_a_throttled_one_by_a_longer()
     {
         let (mut state, now) = (state(1), Instant::now());
         let (asks, _) = state.asks(&sizes(), now);
-        state.exchanged(0, 0, &request(&asks, 0).wanted, (brought, throttled), now);
+        state.exchanged(0, 0, request(&asks, 0).wanted.iter(), (brought, throttled), now);
         let (asks, again) = state.asks(&sizes(), now);
         assert_eq!(again, (pause > Duration::ZERO).then(|| now + pause), "{brought} {throttled:?}");
         assert_eq!(asks.is_empty(), pause > Duration::ZERO);
@@ -116,7 +117,7 @@ fn a_partition_whose_batches_wait_is_not_asked_for_and_the_others_only_for_a_sho
     let (asks, _) = state.asks(&sizes(), now);
     assert_eq!(records(&asks), [(0, vec![2]), (1, vec![1, 3])]);
     assert_eq!((request(&asks, 0).wait_ms, request(&asks, 1).wait_ms), (SHORT_WAIT, 500));
-    state.exchanged(0, 0, &request(&asks, 0).wanted, (0, Duration::ZERO), now);
+    state.exchanged(0, 0, request(&asks, 0).wanted.iter(), (0, Duration::ZERO), now);
     state.take_back(&Returned { origin: origin("t", 0), assignment: 1, bytes: 0 });
     assert_eq!(state.outgoing().len(), 1);
     assert_eq!(records(&state.asks(&sizes(), now).0), [(0, vec![0, 2])]);
@@ -168,7 +169,7 @@ fn partitions_share_an_answer_and_take_turns_at_its_front() {
         let one = request(&asks, 0).clone();
         assert_eq!(one.wanted[0].max_bytes, i32::try_from(MIB / 4).unwrap());
         first.push(one.wanted[0].origin.partition);
-        state.exchanged(0, MIB, &one.wanted, (0, Duration::ZERO), now);
+        state.exchanged(0, MIB, one.wanted.iter(), (0, Duration::ZERO), now);
     }
     first.sort_unstable();
     first.dedup();
@@ -195,7 +196,7 @@ fn a_nearer_broker_is_asked_while_it_is_known_and_its_time_lasts() {
     for (at, broker) in [(now, 1), (now + NEARER_FOR, 0)] {
         let (asks, _) = state.asks(&sizes(), at);
         assert_eq!(records(&asks), [(broker, vec![0])]);
-        state.exchanged(broker, 0, &request(&asks, broker).wanted, (0, Duration::ZERO), at);
+        state.exchanged(broker, 0, request(&asks, broker).wanted.iter(), (0, Duration::ZERO), at);
     }
     state.partitions[0].prefer(9, now);
     assert_eq!(records(&state.asks(&sizes(), now).0), [(0, vec![0])]);
@@ -243,7 +244,7 @@ fn partitions_of_a_topic_stand_together() {
     let now = Instant::now();
     let mut state = state(1);
     for (topic, partition) in [("u", 0), ("t", 2), ("u", 1)] {
-        let place = Place { leader: Some(0), epoch: 1, error: 0 };
+        let place = Place { leader: Some(0), epoch: 1 };
         state.cluster.places.entry(topic.to_owned()).or_default().insert(partition, place);
         let mut reading = Reading::new(origin(topic, partition), 1);
         reading.position = Position::At(0);

@@ -34,7 +34,7 @@ fn shared(policy: &str) -> (Shared, UnboundedReceiver<FetchEvent>) {
 }
 
 fn cluster(leader: i32) -> Cluster {
-    let place = Place { leader: Some(leader), epoch: 0, error: 0 };
+    let place = Place { leader: Some(leader), epoch: 0 };
     Cluster {
         brokers: (1..=2).map(|id| (id, (format!("host-{id}"), 9092))).collect(),
         places: HashMap::from([("t".to_owned(), HashMap::from([(0, place)]))]),
@@ -95,7 +95,7 @@ fn texts(told: &mut UnboundedReceiver<FetchEvent>) -> Vec<Option<String>> {
 #[test]
 fn records_go_out_two_batches_at_a_time_and_all_that_is_held_comes_back() {
     let (shared, mut told) = shared("earliest");
-    shared.arrived(&wanted(&shared), &answer(0), records(10..17), Instant::now());
+    shared.arrived(&wanted(&shared), answer(0), records(10..17), Instant::now());
     assert_eq!(position(&shared), Position::At(17));
     let first = batches(&mut told);
     let offsets = |batch: &RawBatch| batch.records().iter().map(|record: &Envelope| record.offset).collect::<Vec<_>>();
@@ -118,7 +118,7 @@ fn an_answer_for_a_partition_that_is_gone_leaves_no_trace() {
     let wanted = wanted(&shared);
     shared.state().partitions[0].assignment = 2;
     shared.state().held = 1000;
-    shared.arrived(&wanted, &answer(0), records(10..12), Instant::now());
+    shared.arrived(&wanted, answer(0), records(10..12), Instant::now());
     shared.decide(Instant::now());
     let held = shared.state().held;
     assert_eq!((held, position(&shared), batches(&mut told).len()), (1000, Position::At(10), 0));
@@ -129,7 +129,7 @@ fn an_offset_that_kafka_no_longer_has_is_looked_for_and_what_is_lost_is_told() {
     for (policy, next, lost) in [("earliest", 20, 10..20), ("latest", 30, 10..30)] {
         let (shared, mut told) = shared(policy);
         let first = wanted(&shared);
-        shared.arrived(&first, &answer(code::OFFSET_OUT_OF_RANGE), Room::default(), Instant::now());
+        shared.arrived(&first, answer(code::OFFSET_OUT_OF_RANGE), Room::default(), Instant::now());
         assert_eq!(position(&shared), Position::Reset(Some(10)));
         shared.reset(&first, Ok(20..30), Instant::now());
         assert_eq!(position(&shared), Position::At(next));
@@ -143,7 +143,7 @@ fn a_nearer_broker_that_lags_behind_is_left_for_the_leader() {
     let (shared, _told) = shared("none");
     let wanted = wanted(&shared);
     shared.state().partitions[0].prefer(2, Instant::now());
-    shared.arrived(&wanted, &answer(code::OFFSET_OUT_OF_RANGE), Room::default(), Instant::now());
+    shared.arrived(&wanted, answer(code::OFFSET_OUT_OF_RANGE), Room::default(), Instant::now());
     assert_eq!((position(&shared), shared.failure().is_none()), (Position::At(10), true));
     assert_eq!(shared.state().partitions[0].nearer, None);
 }
@@ -152,7 +152,7 @@ fn a_nearer_broker_that_lags_behind_is_left_for_the_leader() {
 fn what_only_the_user_can_mend_fails_the_task() {
     for (error, part) in [(code::OFFSET_OUT_OF_RANGE, "offset 10 of t-0"), (code::TOPIC_AUTHORIZATION_FAILED, "READ")] {
         let (shared, _told) = shared("none");
-        shared.arrived(&wanted(&shared), &answer(error), Room::default(), Instant::now());
+        shared.arrived(&wanted(&shared), answer(error), Room::default(), Instant::now());
         let failure = shared.failure().expect("a failure").to_string();
         assert!(failure.contains(part), "{failure}");
     }
@@ -166,14 +166,14 @@ fn what_only_the_user_can_mend_fails_the_task() {
 fn a_log_that_was_cut_back_is_read_from_there() {
     let (shared, _told) = shared("earliest");
     let cut = Answer { diverging: Some(7), ..answer(0) };
-    shared.arrived(&wanted(&shared), &cut, Room::default(), Instant::now());
+    shared.arrived(&wanted(&shared), cut, Room::default(), Instant::now());
     assert_eq!(position(&shared), Position::At(7));
 }
 
 #[test]
 fn a_leader_that_has_changed_is_looked_for() {
     let (shared, _told) = shared("earliest");
-    shared.arrived(&wanted(&shared), &answer(code::NOT_LEADER_OR_FOLLOWER), Room::default(), Instant::now());
+    shared.arrived(&wanted(&shared), answer(code::NOT_LEADER_OR_FOLLOWER), Room::default(), Instant::now());
     let state = shared.state();
     assert!(state.look_up.is_some() && state.partitions[0].not_before.is_some());
 }
@@ -183,9 +183,9 @@ fn a_broker_that_does_not_answer_is_told_of_after_a_while_and_until_it_leads_not
     let (shared, mut told) = shared("earliest");
     let now = Instant::now();
     for failures in 1..=TELL_AFTER {
-        let asked = Asked::Records { bytes: 0, wanted: vec![wanted_at(10)] };
+        let ask = Ask::Ends(1, vec![(wanted_at(10), 0)]);
         let fault = Fault::Late("Fetch", Duration::from_secs(1));
-        let done = Exchanged { broker: Some(1), connection: None, outcome: Err(fault), asked };
+        let done = Exchanged { ask, connection: None, outcome: Err(fault) };
         assert!(shared.settle(done).is_none());
         let texts = texts(&mut told);
         assert_eq!(texts.len(), usize::from(failures == TELL_AFTER));
