@@ -57,7 +57,8 @@ impl Fetching<'_> {
         self.tell(FetchEvent::Assigned { assignment: self.assignment, partitions: origins.clone() });
         consumer::take_over(&self.consumer, &list)
             .map_err(|error| Error::transient("cannot take over partitions").because(error))?;
-        if self.paused {
+        // Where the reader reads there is nothing to pause.
+        if self.paused && self.reader.is_none() {
             self.pause_in_kafka(&list, true);
         }
         self.begin_reading(origins);
