@@ -38,6 +38,8 @@ need_build() {
   for pair in gcc:gcc g++:g++ make:make perl:perl pkg-config:pkg-config protoc:protobuf-compiler; do
     command -v "${pair%:*}" > /dev/null || echo "${pair%:*}|${pair#*:}"
   done
+  # Debian keeps them in a package apart from protoc
+  protoc_knows_timestamps || echo "the definitions that come with protoc (google/protobuf/timestamp.proto)|libprotobuf-dev"
   if command -v pkg-config > /dev/null; then
     pkg-config --exists openssl || echo "OpenSSL headers|libssl-dev"
     pkg-config --exists zlib || echo "zlib headers|zlib1g-dev"
@@ -45,6 +47,10 @@ need_build() {
     echo "OpenSSL headers|libssl-dev"
     echo "zlib headers|zlib1g-dev"
   fi
+}
+
+protoc_knows_timestamps() {
+  protoc -I /dev --descriptor_set_out=/dev/null /dev/stdin <<< 'syntax = "proto3"; import "google/protobuf/timestamp.proto";' 2> /dev/null
 }
 
 on_debian_as_root() { [ "$(id -u)" = 0 ] && [ -f /etc/debian_version ] && command -v apt-get > /dev/null; }
