@@ -92,7 +92,8 @@ pub trait SinkTask: Send + Sync {
     async fn write(&self, batch: &Batch) -> Result<WriteReport>;
 
     /// Whether a write ends at once, without waiting for anybody. Such a task gets small batches, written where they were
-    /// decoded: they never leave the processor's cache, and what one thread has allocated no other one frees.
+    /// decoded: they never leave the processor's cache, and what one thread has allocated no other one frees. It is not asked
+    /// for order keys: each partition is written in order, and several at the same time.
     fn is_local(&self) -> bool {
         false
     }

@@ -191,6 +191,15 @@ impl Converters {
 }
 
 impl Decoded {
+    /// Where nothing is tolerated: the first record that did not make it, after which nothing is left.
+    pub(super) fn cut(&mut self, raw: &RawBatch) -> Option<Undecodable> {
+        let mut undecodable = std::mem::take(&mut self.undecodable);
+        let first = (!undecodable.is_empty()).then(|| undecodable.swap_remove(0))?;
+        let offset = raw.records()[first.index].offset;
+        self.batch.records.retain(|record| record.offset < offset);
+        Some(first)
+    }
+
     /// Transforms records that are decoded and takes those over for which that went well.
     fn transform(&mut self, raw: &RawBatch, chain: &mut Chain, part: &mut Batch) {
         for rejected in chain.apply(part) {

@@ -11,24 +11,22 @@ use std::sync::Arc;
 
 use millrace_sdk::config::definition;
 use millrace_sdk::{Error, Result, TaskContext, TopicPartition};
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::batch::RawBatch;
 use super::consumer;
 use super::dead_letter::DeadLetters;
-use super::decode::Converters;
 use super::failure::{Failure, Stage};
 use super::fetch::{Fetcher, Limits, Subscription};
 use super::lanes::Lanes;
 use super::supervise::Life;
-use super::write::{Outcome, Writer};
-use crate::convert::{Role, converter};
+use super::write::Writer;
 use crate::framework::{SinkSettings, full_match};
-use crate::transform;
 
 use partitions::Partitions;
-use running::Running;
+use running::{Decoding, MOST, Running};
 
 /// Opens the task and runs it until it is stopped (`Ok`) or cannot go on.
 pub(super) async fn run(life: Life) -> Result<(), Failure> {
@@ -52,12 +50,8 @@ async fn open(life: &Life) -> Result<Running> {
     let settings = settings(life)?;
     let plugin = life.environment.catalog.sink(&spec.class)?;
     let consumer_settings = consumer::settings(spec, &settings, &spec.config)?;
-    let make = |role| converter(role, &spec.config, &spec.tenant_settings);
-    let mut converters = Converters::new(make(Role::Key)?, make(Role::Value)?, make(Role::Header)?);
-    let transforms = transform::chain(&spec.config)?;
-    if let Some(chain) = &transforms {
-        converters.open_for(chain);
-    }
+    let processors = Handle::current().metrics().num_workers();
+    let decoding = Decoding::open(spec, processors.min(MOST))?;
     let context = context(life, &settings);
     let flat = Arc::clone(&context.config);
     let dead_letters = DeadLetters::open(spec, &settings.common, &life.environment.producers, &life.metrics).await?;
@@ -82,11 +76,9 @@ async fn open(life: &Life) -> Result<Running> {
     });
     Ok(Running {
         life: life.clone(),
-        converters,
-        transforms,
         writer,
         fetcher,
-        unprepared: running::Queue::default(),
+        decoding,
         partitions: Partitions::default(),
         lanes: Lanes::new(lanes),
         lane_count: lanes,
@@ -145,13 +137,6 @@ struct Origin {
     assignment: u64,
     /// The tracker's number of the batch
     batch: u64,
-}
-
-/// A job's end.
-struct JobDone {
-    origin: Origin,
-    ticket: Option<u64>,
-    outcome: Outcome,
 }
 
 /// Tokens of a partition's jobs.

@@ -10,6 +10,7 @@ use tracing::Instrument;
 
 use super::batch::RawBatch;
 use super::dead_letter::{DeadLetter, DeadLetters};
+use super::decode::{Undecodable, letter};
 use super::failure::{Failure, Stage};
 use super::retry::{Backoff, Ties, to_resend};
 use super::supervise::Reporter;
@@ -212,6 +213,15 @@ impl Writer {
         tokio::select! {
             () = cancel.cancelled() => Err(Outcome::Cancelled),
             given_up = self.dead_letters.give_up(letters) => given_up.map_err(Outcome::Failed),
+        }
+    }
+
+    /// Gives records up that could not be decoded or transformed.
+    pub(super) async fn give_up_undecodable(&self, raw: &RawBatch, undecodable: Vec<Undecodable>) -> Outcome {
+        let letters = undecodable.into_iter().map(|record| letter(raw, record));
+        match self.dead_letters.give_up(letters.collect()).await {
+            Ok(()) => Outcome::Done,
+            Err(failure) => Outcome::Failed(failure),
         }
     }
 

@@ -23,6 +23,13 @@ pub(super) struct Partition {
     end: Option<i64>,
 }
 
+impl Partition {
+    /// Whether it is about to be given back: nothing of it starts any more.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.tokens.cancel.is_cancelled()
+    }
+}
+
 /// All partitions of a task.
 #[derive(Default)]
 pub(super) struct Partitions {

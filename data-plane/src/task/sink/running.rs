@@ -1,34 +1,47 @@
 //! The loop of a running sink.
 
+mod decoding;
 mod ending;
-mod preparing;
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::FutureExt as _;
 use millrace_sdk::{Batch, Error, OrderKeys, Record, TopicPartition};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::{JobDone, Origin, Partitions, Raw, Tokens};
+use super::{Origin, Partitions, Raw, Tokens};
 use crate::task::batch::RawBatch;
-use crate::task::decode::{Converters, Decoded, PART, Undecodable, letter};
+use crate::task::decode::{Decoded, Undecodable, letter};
 use crate::task::failure::{Failure, Stage};
 use crate::task::fetch::{Command, FetchEvent, Fetcher, retention};
 use crate::task::lanes::{self, ChunkPlan, Lanes, Order};
 use crate::task::retry::Ties;
 use crate::task::supervise::{Life, panicked};
 use crate::task::write::{Chunk, Outcome, Writer};
-use crate::transform::Chain;
 
-pub(super) use preparing::Queue;
+pub(super) use decoding::{Decoding, MOST};
 
 /// How long writes in flight are waited for when partitions are revoked. Siblings wait with us.
 const REVOKE_LIMIT: Duration = Duration::from_secs(10);
+
+/// What runs beside the loop, when it has ended.
+pub(super) enum JobDone {
+    Write(WriteDone),
+    Decode(decoding::DecodeDone),
+}
+
+/// The end of a chunk, or of records that were given up.
+pub(super) struct WriteDone {
+    origin: Origin,
+    /// Of a chunk
+    ticket: Option<u64>,
+    outcome: Outcome,
+}
 
 /// A chunk that waits for a lane.
 pub(super) struct Waiting {
@@ -45,13 +58,9 @@ pub(super) struct Revocation {
 
 pub(super) struct Running {
     pub(super) life: Life,
-    pub(super) converters: Converters,
-    /// None without transforms
-    pub(super) transforms: Option<Chain>,
     pub(super) writer: Arc<Writer>,
     pub(super) fetcher: Fetcher,
-    /// Batches that wait for what their converters ask
-    pub(super) unprepared: Queue,
+    pub(super) decoding: Decoding,
     pub(super) partitions: Partitions,
     pub(super) lanes: Lanes,
     pub(super) lane_count: usize,
@@ -90,7 +99,6 @@ impl Running {
                     None => return self.ended(None).await,
                 },
                 Some(done) = self.jobs.join_next() => self.on_joined(done),
-                prepared = self.unprepared.prepared() => self.on_prepared(prepared),
                 _ = commit.tick() => self.commit(),
                 Ok(()) = paused.changed() => {
                     let hold = *paused.borrow_and_update();
@@ -134,36 +142,24 @@ impl Running {
         }
     }
 
-    /// Takes a batch, in parts when they are written where they are decoded.
-    fn on_batch(&mut self, assignment: u64, raw: RawBatch) {
-        if !self.is_local {
-            return self.on_part(assignment, raw);
-        }
-        for part in raw.parts(PART) {
-            self.on_part(assignment, part);
-        }
-    }
-
-    /// Decodes and transforms a batch, splits it over the lanes, and starts what may start.
-    fn on_part(&mut self, assignment: u64, raw: RawBatch) {
+    /// Splits a decoded batch over the lanes, and starts what may start.
+    fn on_batch(&mut self, assignment: u64, raw: RawBatch, mut decoded: Decoded) {
         let Some(mut last) = raw.records().last().map(|record| record.offset) else { return };
-        let Some(partition) = self.partitions.get_mut(&raw.origin, assignment) else {
-            // Revoked while the batch was on its way here.
+        let Some(partition) = self.partitions.get_mut(&raw.origin, assignment).filter(|one| !one.is_leaving()) else {
+            // Revoked while the batch was decoded.
             return;
         };
         if self.ending.is_some() {
             return;
         }
-        let Decoded { mut batch, mut undecodable } = self.converters.decode(&raw, self.transforms.as_mut());
-        if !self.writer.dead_letters.tolerates() && !undecodable.is_empty() {
+        if !self.writer.dead_letters.tolerates()
+            && let Some(first) = decoded.cut(&raw)
+        {
             // What comes before the record is written first; then the task fails at it.
-            let first = undecodable.swap_remove(0);
-            undecodable.clear();
-            let record = &raw.records()[first.index];
-            last = record.offset - 1;
-            batch.records.retain(|other| other.offset < record.offset);
+            last = raw.records()[first.index].offset - 1;
             self.ending = Some(self.writer.dead_letters.refuse(letter(&raw, first)));
         }
+        let Decoded { batch, undecodable } = decoded;
         let raw: Raw = Arc::new(raw);
         let keys = if batch.records.is_empty() { OrderKeys::Any } else { self.writer.task.order_keys(&batch) };
         let plans = if batch.records.is_empty() {
@@ -207,15 +203,9 @@ impl Running {
 
     /// Undecodable and untransformable records are given up beside the lanes; their offsets count once that is acknowledged.
     fn give_up(&mut self, raw: &Raw, undecodable: Vec<Undecodable>, origin: &Origin, tokens: &Tokens) {
-        let dead_letters = Arc::clone(&self.writer.dead_letters);
-        let raw = Arc::clone(raw);
-        self.start_job(origin.clone(), None, tokens, async move {
-            let letters = undecodable.into_iter().map(|record| letter(&raw, record));
-            match dead_letters.give_up(letters.collect()).await {
-                Ok(()) => Outcome::Done,
-                Err(failure) => Outcome::Failed(failure),
-            }
-        });
+        let (writer, raw) = (Arc::clone(&self.writer), Arc::clone(raw));
+        let job = async move { writer.give_up_undecodable(&raw, undecodable).await };
+        self.start_job(origin.clone(), None, tokens, job);
     }
 
     fn start_job(
@@ -228,49 +218,24 @@ impl Running {
         if let Some(partition) = self.partitions.get_mut(&origin.partition, origin.assignment) {
             partition.running += 1;
         }
-        let abort = tokens.abort.clone();
-        let job = async move {
-            let outcome = tokio::select! {
-                // An aborted write is dropped where it stands; whoever reads the partition next writes it again.
-                () = abort.cancelled() => Outcome::Cancelled,
-                outcome = AssertUnwindSafe(job).catch_unwind() => outcome.unwrap_or_else(|panic| {
-                    Outcome::Failed(Failure::new(Stage::Write, panicked(panic.as_ref())))
-                }),
-            };
-            JobDone { origin, ticket, outcome }
-        };
-        if !self.is_local {
-            self.jobs.spawn(job);
-            return;
-        }
-        let mut job = Box::pin(job);
-        match job.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(done) => self.count(done),
-            // The runtime looks again at once, and from then on wakes it.
-            Poll::Pending => drop(self.jobs.spawn(job)),
-        }
+        let job = guarded(tokens.abort.clone(), job, |outcome| outcome);
+        self.jobs.spawn(async move { JobDone::Write(WriteDone { origin, ticket, outcome: job.await }) });
     }
 
     fn on_joined(&mut self, done: Result<JobDone, tokio::task::JoinError>) {
         match done {
-            Ok(done) => self.on_done(done),
+            Ok(JobDone::Write(done)) => self.on_written(done),
+            Ok(JobDone::Decode(done)) => self.on_decoded(done),
             // Panics are caught within the job and nobody aborts it from outside.
             Err(error) => {
-                let error = Error::internal("a write has vanished").because(error);
+                let error = Error::internal("a job has vanished").because(error);
                 self.failure.get_or_insert(Failure::new(Stage::Write, error));
             }
         }
     }
 
-    fn on_done(&mut self, done: JobDone) {
-        self.count(done);
-        self.start_chunks();
-        self.finish_revocations(false);
-    }
-
-    /// Takes the end of a job down.
-    fn count(&mut self, done: JobDone) {
-        let JobDone { origin, ticket, outcome } = done;
+    fn on_written(&mut self, done: WriteDone) {
+        let WriteDone { origin, ticket, outcome } = done;
         if let Some(ticket) = ticket {
             self.lanes.finish(ticket);
         }
@@ -285,6 +250,8 @@ impl Running {
             // The first one counts; those that follow are mostly its echo.
             self.failure.get_or_insert(failure);
         }
+        self.start_chunks();
+        self.finish_revocations(false);
     }
 
     fn commit(&mut self) {
@@ -334,6 +301,7 @@ impl Running {
     fn quiesce(&mut self, origin: &TopicPartition) {
         let Some(partition) = self.partitions.current(origin) else { return };
         partition.tokens.cancel.cancel();
+        self.decoding.forget(origin);
         for ticket in self.lanes.withdraw(partition.slot) {
             self.waiting.remove(&ticket);
         }
@@ -396,6 +364,17 @@ fn split(records: Vec<Record>, plans: &[ChunkPlan]) -> Vec<Vec<Record>> {
         parts[part].push(record);
     }
     parts
+}
+
+/// A job that ends when it is aborted, and whose panic is an outcome as well.
+async fn guarded<T>(abort: CancellationToken, job: impl Future<Output = T>, otherwise: impl FnOnce(Outcome) -> T) -> T {
+    tokio::select! {
+        // An aborted write is dropped where it stands; whoever reads the partition next writes it again.
+        () = abort.cancelled() => otherwise(Outcome::Cancelled),
+        ended = AssertUnwindSafe(job).catch_unwind() => ended.unwrap_or_else(|panic| {
+            otherwise(Outcome::Failed(Failure::new(Stage::Write, panicked(panic.as_ref()))))
+        }),
+    }
 }
 
 async fn until(instant: Option<Instant>) {

@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::catalog::Catalog;
-use crate::convert::{Role, converter};
 use crate::kafka::Producers;
 use crate::lease::LeaseState;
 use crate::metrics::Metrics;
@@ -20,12 +19,15 @@ use crate::task::TaskEnvironment;
 use crate::task::batch::BatchBuilder;
 use crate::task::write::tests::{spec, writer};
 
-/// Documents that all partitions write to
+/// Documents that all partitions write to; a store that waits for nobody has as many for each partition
 const DOCUMENTS: u64 = 5;
+/// Stands in a log for a record that cannot be decoded
+const MALFORMED: u64 = u64::MAX;
 const PARTITIONS: usize = 2;
 
 /// A store that takes its time and fails as a list of numbers says.
 struct Store {
+    is_local: bool,
     luck: Mutex<std::vec::IntoIter<u8>>,
     /// Fails for as long as it is set
     stuck: Mutex<Option<u64>>,
@@ -37,12 +39,12 @@ struct State {
     /// Of each document, every write: partition and offset
     log: BTreeMap<u64, Vec<(i32, i64)>>,
     written: BTreeSet<(i32, i64)>,
-    busy: BTreeSet<u64>,
+    busy: BTreeSet<(i32, u64)>,
     overlaps: usize,
 }
 
 /// Documents under way; those of a dropped write are free again.
-struct Busy<'a>(&'a Store, BTreeSet<u64>);
+struct Busy<'a>(&'a Store, BTreeSet<(i32, u64)>);
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
@@ -61,8 +63,13 @@ fn document(record: &Record) -> u64 {
 }
 
 impl Store {
-    fn new(luck: Vec<u8>) -> Arc<Self> {
-        Arc::new(Self { luck: Mutex::new(luck.into_iter()), stuck: Mutex::default(), state: Mutex::default() })
+    fn new(is_local: bool, luck: Vec<u8>) -> Arc<Self> {
+        Arc::new(Self {
+            is_local,
+            luck: Mutex::new(luck.into_iter()),
+            stuck: Mutex::default(),
+            state: Mutex::default(),
+        })
     }
 
     fn next(&self) -> u8 {
@@ -83,8 +90,13 @@ impl SinkTask for Store {
         OrderKeys::PerRecord(batch.records.iter().map(|record| hash_key(document(record))).collect())
     }
 
+    fn is_local(&self) -> bool {
+        self.is_local
+    }
+
     async fn write(&self, batch: &Batch) -> SdkResult<WriteReport> {
-        let documents: BTreeSet<u64> = batch.records.iter().map(document).collect();
+        let owner = if self.is_local { batch.origin.partition } else { 0 };
+        let documents: BTreeSet<_> = batch.records.iter().map(|record| (owner, document(record))).collect();
         let busy = {
             let mut state = self.state.lock().unwrap();
             let taken = documents.iter().filter(|document| !state.busy.insert(**document)).count();
@@ -109,7 +121,7 @@ impl SinkTask for Store {
     }
 }
 
-fn running(store: &Arc<Store>, fetcher: Fetcher, stop: &CancellationToken, is_local: bool) -> Running {
+fn running(store: &Arc<Store>, fetcher: Fetcher, stop: &CancellationToken) -> Running {
     let writer = Arc::new(writer(Arc::<Store>::clone(store), "none"));
     let environment = TaskEnvironment {
         catalog: Arc::new(Catalog::default()),
@@ -128,18 +140,16 @@ fn running(store: &Arc<Store>, fetcher: Fetcher, stop: &CancellationToken, is_lo
         paused: watch::channel(false).1,
         stop: stop.clone(),
     };
-    let make = |role| converter(role, &Flat::new(), &Flat::new()).unwrap();
+    let decoding = Decoding::open(&life.spec, PARTITIONS).unwrap();
     Running {
         life,
-        converters: Converters::new(make(Role::Key), make(Role::Value), make(Role::Header)),
-        transforms: None,
         writer,
         fetcher,
-        unprepared: Queue::default(),
+        decoding,
         partitions: Partitions::default(),
         lanes: Lanes::new(4),
         lane_count: 4,
-        is_local,
+        is_local: store.is_local,
         waiting: HashMap::new(),
         jobs: JoinSet::new(),
         revocations: Vec::new(),
@@ -216,7 +226,8 @@ impl Kafka {
         for offset in start..end {
             // Several keys for each document
             let key = format!("k{offset}");
-            let value = format!("{{\"document\":{}}}", self.logs[partition][offset]);
+            let document = self.logs[partition][offset];
+            let value = if document == MALFORMED { "{".to_owned() } else { format!("{{\"document\":{document}}}") };
             batch.put(i64::try_from(offset).unwrap(), Some(key.as_bytes()), Some(value.as_bytes()), &[]);
         }
         let batch = batch.take(origin(partition));
@@ -299,12 +310,16 @@ impl Kafka {
     }
 }
 
-fn play(store: &Arc<Store>, is_local: bool, logs: [Vec<u64>; PARTITIONS], script: impl AsyncFnOnce(&mut Kafka)) {
+fn play(
+    store: &Arc<Store>,
+    logs: [Vec<u64>; PARTITIONS],
+    script: impl AsyncFnOnce(&mut Kafka),
+) -> (Result<(), Failure>, [i64; PARTITIONS]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let (fetcher, events, commands) = Fetcher::played();
         let (stop, store) = (CancellationToken::new(), Arc::clone(store));
-        let task = tokio::spawn(running(&store, fetcher, &stop, is_local).run());
+        let task = tokio::spawn(running(&store, fetcher, &stop).run());
         let (none, zero) = ([None; PARTITIONS], [0; PARTITIONS]);
         let mut kafka =
             Kafka { events, commands, store, logs, committed: zero, position: zero, given: none, assignment: 0 };
@@ -316,8 +331,8 @@ fn play(store: &Arc<Store>, is_local: bool, logs: [Vec<u64>; PARTITIONS], script
                 task.is_finished()
             })
             .await;
-        assert!(task.await.unwrap().is_ok());
-    });
+        (task.await.unwrap(), kafka.committed)
+    })
 }
 
 proptest! {
@@ -331,13 +346,14 @@ proptest! {
         luck in prop::collection::vec(any::<u8>(), 0..2000),
         is_local in any::<bool>(),
     ) {
-        let store = Store::new(luck);
-        play(&store, is_local, logs.clone(), async |kafka| {
+        let store = Store::new(is_local, luck);
+        let (ended, _) = play(&store, logs.clone(), async |kafka| {
             for step in &steps {
                 kafka.act(step).await;
             }
             kafka.drain().await;
         });
+        prop_assert!(ended.is_ok());
         let state = store.state.lock().unwrap();
         prop_assert_eq!(state.overlaps, 0);
         for (partition, log) in (0..).zip(&logs) {
@@ -351,10 +367,10 @@ proptest! {
 
 #[test]
 fn one_lane_in_backoff_does_not_stop_the_others() {
-    let store = Store::new(Vec::new());
+    let store = Store::new(false, Vec::new());
     *store.stuck.lock().unwrap() = Some(0);
     let log = || (0..400).map(|offset| offset % DOCUMENTS).collect::<Vec<u64>>();
-    play(&store, false, [log(), log()], async |kafka| {
+    let (ended, _) = play(&store, [log(), log()], async |kafka| {
         (0..PARTITIONS).for_each(|partition| kafka.give(partition));
         for _ in 0..2 {
             (0..PARTITIONS).for_each(|partition| kafka.read(partition, 200));
@@ -374,4 +390,29 @@ fn one_lane_in_backoff_does_not_stop_the_others() {
         *kafka.store.stuck.lock().unwrap() = None;
         kafka.drain().await;
     });
+    assert!(ended.is_ok());
+}
+
+#[test]
+fn a_task_fails_at_a_malformed_record_with_all_before_it_written() {
+    for is_local in [false, true] {
+        let store = Store::new(is_local, vec![u8::MAX; 100]);
+        let bad = (0..400).map(|offset| if offset == 300 { MALFORMED } else { offset % DOCUMENTS }).collect();
+        let (ended, committed) = play(&store, [bad, Vec::new()], async |kafka| {
+            kafka.give(0);
+            kafka.read(0, 200);
+            kafka.read(0, 200);
+            kafka
+                .until("what comes before it is committed", |kafka| {
+                    kafka.obey();
+                    kafka.committed[0] == 300
+                })
+                .await;
+        });
+        let failure = ended.unwrap_err();
+        assert_eq!((failure.stage, failure.trace().contains("t-0@300")), (Stage::DecodeValue, true), "{failure:?}");
+        assert_eq!(committed[0], 300, "{is_local}");
+        let state = store.state.lock().unwrap();
+        assert_eq!(state.written.iter().map(|(_, offset)| *offset).max(), Some(299));
+    }
 }
