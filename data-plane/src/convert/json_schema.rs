@@ -87,7 +87,7 @@ fn struct_fields(list: Option<&Value>) -> Result<Vec<Field>> {
     };
     list.iter()
         .map(|item| match item.field("field")? {
-            Some(Value::Str(name)) => Ok(Field { name: json::lasting_name(&name), schema: decode(item)? }),
+            Some(Value::Str(name)) => Ok(Field::new(&name, decode(item)?)),
             _ => Err(bad("has a field without \"field\"".to_owned())),
         })
         .collect()

@@ -183,8 +183,7 @@ impl Builder<'_> {
                     set(&mut of_field, name.as_str(), value);
                 }
             }
-            let name = ByteString::from(field.name.as_str());
-            schema.fields.push(Field { name, schema: Arc::new(of_field) });
+            schema.fields.push(Field::new(&field.name, of_field));
         }
         self.open.pop();
         Ok(schema)
@@ -231,12 +230,12 @@ impl Builder<'_> {
                 schema.optional = true;
                 continue;
             }
-            let name = ByteString::from(branch_name(self.avro, *branch, index, self.options));
+            let name = branch_name(self.avro, *branch, index, self.options);
             if schema.fields.iter().any(|field| field.name == name) {
                 return Err(bad("Multiple union schemas map to the Connect union field name"));
             }
             let of_branch = self.schema(*branch, true, Given::default())?;
-            schema.fields.push(Field { name, schema: Arc::new(of_branch) });
+            schema.fields.push(Field::new(&name, of_branch));
         }
         Ok(schema)
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use millrace_sdk::{ByteString, Datum, Decimal, Error, Result, Schema, Type, Value};
+use millrace_sdk::{ByteString, Datum, Decimal, Error, Result, Schema, Type, Value, json};
 
 use super::Options;
 use super::connect::{self, branch_name, map_entry};
@@ -185,7 +185,7 @@ impl Planner<'_> {
             let field_name = match schema.and_then(|schema| schema.fields.get(index)) {
                 // One text for the schema and all values
                 Some(field) => field.name.clone(),
-                None => ByteString::from(field.name.as_str()),
+                None => json::lasting_name(&field.name),
             };
             steps.push((field_name, self.step(field.node, of_field)?));
         }

@@ -207,7 +207,7 @@ impl<'a> Builder<'a> {
             branch.optional = true;
             let field =
                 if generalized { format!("connect_union_field_{index}") } else { format!("{name}.field.{index}") };
-            schema.fields.push(Field { name: ByteString::from(field), schema: Arc::new(branch) });
+            schema.fields.push(Field::new(&field, branch));
         }
         schema.name = Some(ByteString::from(name));
         schema.optional = has_null;
@@ -222,8 +222,8 @@ impl<'a> Builder<'a> {
             let mut schema = Schema::of(Type::Struct);
             for (name, place, required) in properties {
                 let optional = self.options.optional_for_nonrequired && !required;
-                let of_field = Arc::new(self.schema(place, None, optional)?);
-                schema.fields.push(Field { name: ByteString::from(name), schema: of_field });
+                let of_field = self.schema(place, None, optional)?;
+                schema.fields.push(Field::new(name, of_field));
             }
             schema.optional = optional;
             return Ok(schema);
@@ -374,8 +374,8 @@ impl<'a> Builder<'a> {
         properties.sort_by_key(|(index, ..)| *index);
         for (_, name, json) in properties {
             let optional = self.options.optional_for_nonrequired && !is_required(place.json, name);
-            let of_field = Arc::new(self.schema(place.at(json), None, optional)?);
-            schema.fields.push(Field { name: ByteString::from(name), schema: of_field });
+            let of_field = self.schema(place.at(json), None, optional)?;
+            schema.fields.push(Field::new(name, of_field));
         }
         Ok(schema)
     }

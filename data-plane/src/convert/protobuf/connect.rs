@@ -101,7 +101,7 @@ impl Builder {
         schema.name = Some(ByteString::from(name));
         self.open.push(message.full_name().to_owned());
         let mut add = |name: &str, of_field: Schema| {
-            schema.fields.push(Field { name: ByteString::from(name), schema: Arc::new(of_field) });
+            schema.fields.push(Field::new(name, of_field));
         };
         for oneof in message.oneofs().filter(|oneof| !oneof.is_synthetic()) {
             if self.options.flatten_unions {
@@ -130,8 +130,8 @@ impl Builder {
             schema.name = Some(ByteString::from(format!("{UNION}.{name}")));
         }
         for field in oneof.fields() {
-            let of_field = Arc::new(self.field(&field, true));
-            schema.fields.push(Field { name: ByteString::from(field.name()), schema: of_field });
+            let of_field = self.field(&field, true);
+            schema.fields.push(Field::new(field.name(), of_field));
         }
         schema
     }

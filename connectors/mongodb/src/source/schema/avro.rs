@@ -122,7 +122,7 @@ impl Reader {
             if schema.fields.iter().any(|other| other.name == name) {
                 return Err(inner.error("Invalid Avro schema. Duplicate field"));
             }
-            schema.fields.push(Field { name: ByteString::from(name), schema: self.schema(kind, &inner, default)? });
+            schema.fields.push(Field::new(name, self.schema(kind, &inner, default)?));
         }
         let schema = Arc::new(schema);
         self.named.insert(full, Some(Arc::clone(&schema)));
