@@ -277,10 +277,14 @@ pub(crate) fn producer(bootstrap: &str) -> FutureProducer {
 }
 
 /// Produces key and value pairs, all acknowledged when it returns.
-pub(crate) async fn produce(producer: &FutureProducer, topic: &str, records: impl Iterator<Item = (String, String)>) {
+pub(crate) async fn produce<V: AsRef<[u8]>>(
+    producer: &FutureProducer,
+    topic: &str,
+    records: impl Iterator<Item = (String, V)>,
+) {
     let mut sent = Vec::new();
     for (key, value) in records {
-        let record = FutureRecord::to(topic).key(&key).payload(&value);
+        let record = FutureRecord::to(topic).key(&key).payload(value.as_ref());
         let mut attempt = producer.send_result(record);
         while let Err((_, record)) = attempt {
             tokio::time::sleep(Duration::from_millis(5)).await;

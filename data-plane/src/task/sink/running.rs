@@ -218,7 +218,7 @@ impl Running {
         if let Some(partition) = self.partitions.get_mut(&origin.partition, origin.assignment) {
             partition.running += 1;
         }
-        let job = guarded(tokens.abort.clone(), job, |outcome| outcome);
+        let job = guarded(tokens.abort.clone(), Stage::Write, job, |outcome| outcome);
         self.jobs.spawn(async move { JobDone::Write(WriteDone { origin, ticket, outcome: job.await }) });
     }
 
@@ -367,12 +367,17 @@ fn split(records: Vec<Record>, plans: &[ChunkPlan]) -> Vec<Vec<Record>> {
 }
 
 /// A job that ends when it is aborted, and whose panic is an outcome as well.
-async fn guarded<T>(abort: CancellationToken, job: impl Future<Output = T>, otherwise: impl FnOnce(Outcome) -> T) -> T {
+async fn guarded<T>(
+    abort: CancellationToken,
+    stage: Stage,
+    job: impl Future<Output = T>,
+    otherwise: impl FnOnce(Outcome) -> T,
+) -> T {
     tokio::select! {
         // An aborted write is dropped where it stands; whoever reads the partition next writes it again.
         () = abort.cancelled() => otherwise(Outcome::Cancelled),
         ended = AssertUnwindSafe(job).catch_unwind() => ended.unwrap_or_else(|panic| {
-            otherwise(Outcome::Failed(Failure::new(Stage::Write, panicked(panic.as_ref()))))
+            otherwise(Outcome::Failed(Failure::new(stage, panicked(panic.as_ref()))))
         }),
     }
 }

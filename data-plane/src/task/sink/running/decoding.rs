@@ -83,21 +83,23 @@ impl Decoding {
         Ok(Self { spec: Arc::clone(spec), idle, spare, waiting: VecDeque::new(), busy: Vec::new() })
     }
 
-    /// A decoder without work; None while all are busy.
-    fn decoder(&mut self) -> Result<Option<Decoder>> {
-        if self.idle.is_empty() && self.spare > 0 {
-            self.spare -= 1;
-            return Decoder::make(&self.spec).map(Some);
-        }
-        Ok(self.idle.pop())
-    }
-
-    /// The next batch that may be decoded: the first one whose partition is not busy, which it is from here on.
-    fn next(&mut self) -> Option<(u64, RawBatch)> {
-        let next = self.waiting.iter().position(|(_, raw)| !self.busy.contains(&raw.origin))?;
-        let (assignment, raw) = self.waiting.remove(next)?;
+    /// The next batch that may be decoded, and by whom: the first one whose partition is not busy, which it is from here on.
+    /// None while there is no such batch, or all decoders are busy.
+    fn next(&mut self) -> Result<Option<(Decoder, u64, RawBatch)>> {
+        let Some(place) = self.waiting.iter().position(|(_, raw)| !self.busy.contains(&raw.origin)) else {
+            return Ok(None);
+        };
+        let decoder = match self.idle.pop() {
+            Some(decoder) => decoder,
+            None if self.spare == 0 => return Ok(None),
+            None => {
+                self.spare -= 1;
+                Decoder::make(&self.spec)?
+            }
+        };
+        let Some((assignment, raw)) = self.waiting.remove(place) else { return Ok(None) };
         self.busy.push(raw.origin.clone());
-        Some((assignment, raw))
+        Ok(Some((decoder, assignment, raw)))
     }
 
     fn finish(&mut self, origin: &TopicPartition) {
@@ -200,19 +202,14 @@ impl Running {
     /// Starts the decoding of what may be decoded.
     fn start_decoding(&mut self) {
         loop {
-            let decoder = match self.decoding.decoder() {
-                Ok(Some(decoder)) => decoder,
+            match self.decoding.next() {
+                Ok(Some((decoder, assignment, raw))) => self.start_decoder(decoder, assignment, raw),
                 Ok(None) => return,
                 Err(error) => {
                     self.failure.get_or_insert(Failure::new(Stage::Start, error));
                     return;
                 }
-            };
-            let Some((assignment, raw)) = self.decoding.next() else {
-                self.decoding.idle.push(decoder);
-                return;
-            };
-            self.start_decoder(decoder, assignment, raw);
+            }
         }
     }
 
@@ -233,7 +230,11 @@ impl Running {
         let cancel = tokens.cancel.clone();
         let job = async move {
             let prepared = tokio::select! {
-                () = cancel.cancelled() => Err(Outcome::Cancelled),
+                () = cancel.cancelled() => {
+                    // Whoever waits as well says so again.
+                    writer.reporter.remark(REMARK, None);
+                    Err(Outcome::Cancelled)
+                }
                 prepared = decoder.prepare(&raw, &writer) => prepared.map_err(Outcome::Failed),
             };
             let product = match prepared {
@@ -247,7 +248,8 @@ impl Running {
             (Some(decoder), product)
         };
         let lost = |outcome| (None, Product::Ended(Ended { through: None, oldest_ms: None, outcome }));
-        let job = guarded(tokens.abort, job, lost);
+        let stage = if is_local { Stage::Write } else { Stage::DecodeValue };
+        let job = guarded(tokens.abort, stage, job, lost);
         self.jobs.spawn(async move {
             let (decoder, product) = job.await;
             JobDone::Decode(DecodeDone { origin, assignment, decoder, product })

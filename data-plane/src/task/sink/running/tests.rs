@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::mpsc::Receiver;
 
-use millrace_sdk::{Flat, RecordFailure, Result as SdkResult, SinkTask, Value, WriteReport, async_trait, hash_key};
+use millrace_sdk::{RecordFailure, Result as SdkResult, SinkTask, Value, WriteReport, async_trait, hash_key};
 use proptest::prelude::*;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
