@@ -21,6 +21,8 @@ use mongodb::{Client, Database};
 
 /// Documents per command and per answer: a batch of a worker.
 const BATCH: usize = 2000;
+/// Of the benchmark's topics.
+const PARTITIONS: usize = 4;
 const COLLECTION: &str = "limit";
 
 struct Options {
@@ -110,28 +112,46 @@ async fn reading(options: &Options, database: &Database, command: Document) -> R
     measure::print(seen, bytes, first, cpu).map(drop)
 }
 
-/// The commands that write all documents of the namespace.
+/// The commands that write all documents of the namespace, in the order of a topic with as many partitions as the benchmark's:
+/// neighbours go to different partitions, whose batches come in turn. Ids then do not only grow, which the server's index tells.
 async fn commands(options: &Options, database: &Database) -> Result<Vec<RawDocumentBuf>, String> {
     let mut cursor = found(database, find(options)).await?;
-    let mut commands = Vec::new();
+    let mut partitions: [Vec<RawDocumentBuf>; PARTITIONS] = Default::default();
+    let mut number = 0;
     while let Some(batch) = cursor.next().await {
         let batch = batch.map_err(told)?;
-        let documents = answered(batch.as_raw_document())?;
-        // The ids that the sink makes: an index grows faster at its end, where the server's own ids go.
-        let update = |document: &&RawDocument| {
-            let order = document.get("order_id").map_err(told)?.ok_or("a document without order_id")?;
-            let replacement = rest(document)?;
-            Ok::<_, String>(rawdoc! { "q": { "_id": { "order_id": order } }, "u": replacement, "upsert": true })
-        };
-        commands.push(if options.what == "insert" {
-            let documents = documents.into_iter().map(RawDocument::to_owned);
-            rawdoc! { "insert": COLLECTION, "ordered": false, "documents": array(documents) }
-        } else {
-            let updates: Vec<RawDocumentBuf> = documents.iter().map(update).collect::<Result<_, _>>()?;
-            rawdoc! { "update": COLLECTION, "ordered": false, "updates": array(updates.into_iter()) }
-        });
+        for document in answered(batch.as_raw_document())? {
+            partitions[number % PARTITIONS].push(document.to_owned());
+            number += 1;
+        }
+    }
+    let longest = partitions.iter().map(Vec::len).max().unwrap_or(0);
+    let mut commands = Vec::new();
+    for start in (0..longest).step_by(BATCH) {
+        for partition in &partitions {
+            let end = partition.len().min(start + BATCH);
+            if let Some(documents) = partition.get(start..end).filter(|documents| !documents.is_empty()) {
+                commands.push(command(options, documents)?);
+            }
+        }
     }
     Ok(commands)
+}
+
+/// The command that writes documents.
+fn command(options: &Options, documents: &[RawDocumentBuf]) -> Result<RawDocumentBuf, String> {
+    if options.what == "insert" {
+        let documents = array(documents.iter().cloned());
+        return Ok(rawdoc! { "insert": COLLECTION, "ordered": false, "documents": documents });
+    }
+    // The ids that the sink makes: an index grows faster at its end, where the server's own ids go.
+    let update = |document: &RawDocumentBuf| {
+        let order = document.get("order_id").map_err(told)?.ok_or("a document without order_id")?;
+        let replacement = rest(document)?;
+        Ok::<_, String>(rawdoc! { "q": { "_id": { "order_id": order } }, "u": replacement, "upsert": true })
+    };
+    let updates: Vec<RawDocumentBuf> = documents.iter().map(update).collect::<Result<_, _>>()?;
+    Ok(rawdoc! { "update": COLLECTION, "ordered": false, "updates": array(updates.into_iter()) })
 }
 
 /// A document without its id.
