@@ -32,7 +32,7 @@ const REVOKE_LIMIT: Duration = Duration::from_secs(10);
 /// What runs beside the loop, when it has ended.
 pub(super) enum JobDone {
     Write(WriteDone),
-    Decode(decoding::DecodeDone),
+    Decode(Box<decoding::DecodeDone>),
 }
 
 /// The end of a chunk, or of records that were given up.
@@ -225,7 +225,7 @@ impl Running {
     fn on_joined(&mut self, done: Result<JobDone, tokio::task::JoinError>) {
         match done {
             Ok(JobDone::Write(done)) => self.on_written(done),
-            Ok(JobDone::Decode(done)) => self.on_decoded(done),
+            Ok(JobDone::Decode(done)) => self.on_decoded(*done),
             // Panics are caught within the job and nobody aborts it from outside.
             Err(error) => {
                 let error = Error::internal("a job has vanished").because(error);

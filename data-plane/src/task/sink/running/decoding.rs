@@ -252,7 +252,7 @@ impl Running {
         let job = guarded(tokens.abort, stage, job, lost);
         self.jobs.spawn(async move {
             let (decoder, product) = job.await;
-            JobDone::Decode(DecodeDone { origin, assignment, decoder, product })
+            JobDone::Decode(Box::new(DecodeDone { origin, assignment, decoder, product }))
         });
     }
 
