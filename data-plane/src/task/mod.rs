@@ -27,6 +27,7 @@ mod lanes;
 pub mod offsets;
 pub mod offsets_topic;
 
+mod preparing;
 mod reports;
 mod retry;
 mod sink;

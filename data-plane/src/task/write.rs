@@ -12,6 +12,7 @@ use super::batch::RawBatch;
 use super::dead_letter::{DeadLetter, DeadLetters};
 use super::decode::{Undecodable, letter};
 use super::failure::{Failure, Stage};
+use super::preparing::Patience;
 use super::retry::{Backoff, Ties, to_resend};
 use super::supervise::Reporter;
 use crate::metrics::TaskMetrics;
@@ -213,6 +214,17 @@ impl Writer {
         tokio::select! {
             () = cancel.cancelled() => Err(Outcome::Cancelled),
             given_up = self.dead_letters.give_up(letters) => given_up.map_err(Outcome::Failed),
+        }
+    }
+
+    /// How long its converters are waited for.
+    pub(super) fn patience(&self) -> Patience<'_> {
+        Patience {
+            stage: Stage::DecodeValue,
+            retry_timeout: self.retry_timeout,
+            delay_max: self.retry_limit,
+            metrics: &self.metrics,
+            reporter: &self.reporter,
         }
     }
 

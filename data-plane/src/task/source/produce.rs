@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use millrace_sdk::{Datum, Error, ErrorKind, Position, Result, SourceBatch, SourceFailure, SourceRecord};
@@ -18,7 +18,8 @@ use crate::convert::{Converter, Role, converter};
 use crate::framework::SourceSettings;
 use crate::kafka::{ClientSettings, Deliveries, Outgoing, SharedProducer};
 use crate::task::dead_letter::DeadLetters;
-use crate::task::{Backoff, Failure, Life, Stage};
+use crate::task::preparing::Patience;
+use crate::task::{Failure, Life, Stage};
 use crate::transform::{self, Chain};
 
 /// librdkafka's default of `batch.size`.
@@ -251,31 +252,18 @@ impl Output {
 
     /// Waits until the converters know all that they need for these records.
     async fn prepare(&self, records: &[SourceRecord]) -> Result<(), Failure> {
-        let mut backoff = Backoff::new(Duration::from_millis(250), self.retry_delay_max.min(Duration::from_secs(15)));
-        let mut failing_since = None;
-        for of_topic in records.chunk_by(|a, b| a.topic == b.topic) {
-            for (converter, data) in [(&self.key, keys(of_topic)), (&self.value, values(of_topic))] {
-                while let Some(preparation) = converter.prepare_encode(&of_topic[0].topic, &data) {
-                    match preparation.await {
-                        Ok(()) => self.life.reporter.remark("registry", None),
-                        Err(error) => match error.kind() {
-                            ErrorKind::Transient { retry_after } => {
-                                let since = *failing_since.get_or_insert_with(Instant::now);
-                                if self.retry_timeout.is_some_and(|limit| since.elapsed() >= limit) {
-                                    return Err(Failure::new(Stage::Encode, error));
-                                }
-                                self.life.metrics.retry();
-                                let text = format!("records wait: {}", error.chain());
-                                self.life.reporter.remark("registry", Some(text));
-                                tokio::time::sleep(backoff.delay(retry_after)).await;
-                            }
-                            _ => return Err(Failure::new(Stage::Encode, error)),
-                        },
-                    }
-                }
-            }
-        }
-        Ok(())
+        let of_topic = |records| [(&self.key, keys(records)), (&self.value, values(records))].map(|one| (records, one));
+        let wanted: Vec<_> = records.chunk_by(|a, b| a.topic == b.topic).flat_map(of_topic).collect();
+        let patience = Patience {
+            stage: Stage::Encode,
+            retry_timeout: self.retry_timeout,
+            delay_max: self.retry_delay_max,
+            metrics: &self.life.metrics,
+            reporter: &self.life.reporter,
+        };
+        let ask =
+            || wanted.iter().find_map(|(records, (converter, data))| converter.prepare_encode(&records[0].topic, data));
+        patience.prepare(ask).await
     }
 
     fn convert(&self, records: Vec<SourceRecord>, lost: &mut Vec<Lost>) -> Vec<Encoded> {

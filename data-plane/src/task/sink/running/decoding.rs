@@ -7,9 +7,8 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use millrace_sdk::{ErrorKind, Result, TopicPartition};
+use millrace_sdk::{Result, TopicPartition};
 use tokio_util::sync::CancellationToken;
 
 use super::{JobDone, Running, guarded};
@@ -18,17 +17,12 @@ use crate::task::TaskSpec;
 use crate::task::batch::RawBatch;
 use crate::task::decode::{Converters, Decoded, PART, Undecodable, letter};
 use crate::task::failure::{Failure, Stage};
-use crate::task::retry::{Backoff, Ties};
+use crate::task::retry::Ties;
 use crate::task::write::{Chunk, Outcome, Writer};
 use crate::transform::{self, Chain};
 
 /// Decoders of one task at the most; what more processors there are is for other tasks.
 pub(in crate::task::sink) const MOST: usize = 4;
-
-const FIRST_DELAY: Duration = Duration::from_millis(250);
-const LAST_DELAY: Duration = Duration::from_secs(15);
-/// The remark that tells the user what is waited for
-const REMARK: &str = "registry";
 
 /// What it takes to decode a batch. Decoders share nothing: a schema that two processors count the users of costs more than
 /// decoding does.
@@ -123,29 +117,6 @@ impl Decoder {
         Ok(Self { converters, transforms })
     }
 
-    /// Waits until the converters know all they need for a batch.
-    async fn prepare(&self, raw: &RawBatch, writer: &Writer) -> Result<(), Failure> {
-        let mut backoff = Backoff::new(FIRST_DELAY, LAST_DELAY);
-        let mut failing_since: Option<Instant> = None;
-        while let Some(preparation) = self.converters.prepare(raw) {
-            let Err(error) = preparation.await else { continue };
-            let ErrorKind::Transient { retry_after } = error.kind() else {
-                return Err(Failure::new(Stage::DecodeValue, error));
-            };
-            let since = *failing_since.get_or_insert_with(Instant::now);
-            if writer.retry_timeout.is_some_and(|limit| since.elapsed() >= limit) {
-                return Err(Failure::new(Stage::DecodeValue, error));
-            }
-            writer.metrics.retry();
-            writer.reporter.remark(REMARK, Some(format!("records wait: {}", error.chain())));
-            tokio::time::sleep(backoff.delay(retry_after)).await;
-        }
-        if failing_since.is_some() {
-            writer.reporter.remark(REMARK, None);
-        }
-        Ok(())
-    }
-
     fn decode(&mut self, raw: &RawBatch) -> Decoded {
         self.converters.decode(raw, self.transforms.as_mut())
     }
@@ -167,12 +138,12 @@ impl Decoder {
                 let chunk = Chunk { batch: decoded.batch, ties: Ties::All, raw: Arc::clone(&part) };
                 writer.write(&chunk, cancel).await
             };
-            if !decoded.undecodable.is_empty() {
-                hopeless.push((Arc::clone(&part), decoded.undecodable));
-            }
             if !matches!(outcome, Outcome::Done) {
                 ended.outcome = outcome;
                 break;
+            }
+            if !decoded.undecodable.is_empty() {
+                hopeless.push((Arc::clone(&part), decoded.undecodable));
             }
             if let Some(record) = refused {
                 last = part.records()[record.index].offset - 1;
@@ -229,13 +200,13 @@ impl Running {
         partition.running += usize::from(is_local);
         let cancel = tokens.cancel.clone();
         let job = async move {
+            let patience = writer.patience();
             let prepared = tokio::select! {
                 () = cancel.cancelled() => {
-                    // Whoever waits as well says so again.
-                    writer.reporter.remark(REMARK, None);
+                    patience.give_up();
                     Err(Outcome::Cancelled)
                 }
-                prepared = decoder.prepare(&raw, &writer) => prepared.map_err(Outcome::Failed),
+                prepared = patience.prepare(|| decoder.converters.prepare(&raw)) => prepared.map_err(Outcome::Failed),
             };
             let product = match prepared {
                 Err(outcome) => Product::Ended(Ended { through: None, oldest_ms: None, outcome }),
