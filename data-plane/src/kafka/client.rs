@@ -2,6 +2,7 @@
 //! connector's overrides. `table` says property by property what becomes of it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use millrace_sdk::{Error, Findings, Flat, Problem, Result, config::nearest};
 use rdkafka::ClientConfig;
@@ -150,6 +151,18 @@ impl ClientSettings {
     #[must_use]
     pub fn property(&self, name: &str) -> Option<&str> {
         self.properties.get(name).map(String::as_str)
+    }
+
+    /// A property that is a number; `otherwise` without it.
+    #[must_use]
+    pub fn number<T: std::str::FromStr>(&self, name: &str, otherwise: T) -> T {
+        self.property(name).and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+    }
+
+    /// A property in milliseconds; `otherwise` without it.
+    #[must_use]
+    pub fn millis(&self, name: &str, otherwise: u32) -> Duration {
+        Duration::from_millis(self.number(name, otherwise).into())
     }
 
     /// The configuration to create a client from.

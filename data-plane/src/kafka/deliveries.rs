@@ -25,33 +25,43 @@ pub struct Counting;
 impl ClientContext for Counting {}
 
 impl ProducerContext for Counting {
-    type DeliveryOpaque = Arc<Answers>;
+    type DeliveryOpaque = Arc<Answers<OfLibrary>>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, answers: Arc<Answers>) {
+    fn delivery(&self, result: &DeliveryResult<'_>, answers: Arc<Answers<OfLibrary>>) {
         if let Err((error, message)) = result {
-            let mut refused = answers.refused.lock().unwrap_or_else(PoisonError::into_inner);
-            refused.push((error.clone(), message.detach()));
+            answers.refuse((error.clone(), message.detach()));
+        } else {
+            answers.count(1);
         }
-        answers.count();
     }
 }
 
-/// What Kafka has said of some records so far.
+/// A record that librdkafka did not bring to Kafka.
+pub type OfLibrary = (KafkaError, OwnedMessage);
+
+/// What Kafka has said of some records so far; `R` is one that it does not have.
 #[derive(Debug)]
-pub struct Answers {
+pub struct Answers<R> {
     count: AtomicUsize,
     /// How many there will be, once that is known
     expected: AtomicUsize,
-    refused: Mutex<Vec<(KafkaError, OwnedMessage)>>,
+    refused: Mutex<Vec<R>>,
     complete: Notify,
 }
 
-impl Answers {
+impl<R> Answers<R> {
+    /// Kafka has so many more.
     // Either the one who counts the last answer sees how many are expected, or the one who says so sees the last answer.
-    fn count(&self) {
-        if self.count.fetch_add(1, Ordering::SeqCst) + 1 == self.expected.load(Ordering::SeqCst) {
+    pub(super) fn count(&self, more: usize) {
+        if self.count.fetch_add(more, Ordering::SeqCst) + more == self.expected.load(Ordering::SeqCst) {
             self.complete.notify_one();
         }
+    }
+
+    /// Kafka does not take one.
+    pub(super) fn refuse(&self, record: R) {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+        self.count(1);
     }
 }
 
@@ -74,12 +84,12 @@ pub struct Outgoing<'a> {
 
 /// Records that a producer has taken.
 #[derive(Debug)]
-pub struct Deliveries {
-    answers: Arc<Answers>,
+pub struct Deliveries<R = OfLibrary> {
+    answers: Arc<Answers<R>>,
     sent: usize,
 }
 
-impl Default for Deliveries {
+impl<R> Default for Deliveries<R> {
     fn default() -> Self {
         let answers = Answers {
             count: AtomicUsize::new(0),
@@ -113,6 +123,19 @@ impl Deliveries {
             tokio::time::sleep(QUEUE_PAUSE).await;
         }
     }
+}
+
+impl<R> Deliveries<R> {
+    /// One more is on its way; who hears of it.
+    pub(super) fn add(&mut self) -> &Arc<Answers<R>> {
+        self.sent += 1;
+        &self.answers
+    }
+
+    /// One that was added is not on its way after all.
+    pub(super) fn take_back(&mut self) {
+        self.sent -= 1;
+    }
 
     /// How many were sent.
     #[must_use]
@@ -121,7 +144,7 @@ impl Deliveries {
     }
 
     /// Waits for all answers; what Kafka did not take. The producer must live until then.
-    pub async fn finished(self) -> Vec<(KafkaError, OwnedMessage)> {
+    pub async fn finished(self) -> Vec<R> {
         self.answers.expected.store(self.sent, Ordering::SeqCst);
         while self.answers.count.load(Ordering::SeqCst) < self.sent {
             self.answers.complete.notified().await;
@@ -136,11 +159,11 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn whoever_comes_last_the_end_is_seen() {
-        assert!(Deliveries::default().finished().await.is_empty());
+        assert!(Deliveries::<OfLibrary>::default().finished().await.is_empty());
         for _ in 0..2000 {
-            let deliveries = Deliveries { sent: 3, ..Deliveries::default() };
+            let deliveries = Deliveries::<OfLibrary> { sent: 3, ..Deliveries::default() };
             let answers = Arc::clone(&deliveries.answers);
-            let counting = tokio::task::spawn_blocking(move || (0..3).for_each(|_| answers.count()));
+            let counting = tokio::task::spawn_blocking(move || (0..3).for_each(|_| answers.count(1)));
             assert!(deliveries.finished().await.is_empty());
             counting.await.unwrap();
         }

@@ -4,6 +4,7 @@
 
 pub mod client;
 mod deliveries;
+mod direct;
 mod envelope;
 mod jaas;
 mod producers;
@@ -13,7 +14,8 @@ pub mod wire;
 
 pub use crate::native::{BatchQueue, Fetched};
 pub use client::{ClientKind, ClientSettings};
-pub use deliveries::{Counting, Deliveries, Outgoing, Producer};
+pub use deliveries::{Counting, Deliveries, OfLibrary, Outgoing, Producer};
+pub use direct::{Adding, DirectProducer, Refusal, Refused};
 pub use envelope::{Envelope, RawHeader, Span};
 pub use producers::{Producers, SharedProducer};
 pub use topics::{Quiet, TopicOutcome, appeared, ensure_topic, max_batch_bytes, partitions};

@@ -5,6 +5,7 @@ mod at_least_once;
 mod exact;
 mod lost;
 mod produce;
+mod sending;
 mod topics;
 mod transactions;
 
@@ -23,6 +24,7 @@ use crate::model::TaskSpec;
 use at_least_once::Running;
 use exact::Exact;
 use produce::Output;
+use sending::Sender;
 use transactions::Transactions;
 
 /// A source that has nothing and says so at once is not asked again before this.
@@ -91,10 +93,11 @@ async fn open(life: &Life) -> Result<Opened> {
     let mut offsets = OffsetsTopic::open(spec, own, overrides).await?;
     let positions = offsets.read(false).await?.positions;
     let positions = with_tenants(spec, own, positions).await?;
-    let output = Output::open(life, &settings, &client, None).await?;
+    let output = Output::open(life, &settings, &client).await?;
+    let sender = Sender::open(life, &client)?;
     let task = open_task(life, plugin.as_ref(), positions).await?;
     let interval = settings.common.commit_interval();
-    Ok(Opened::AtLeastOnce(Box::new(Running::new(life.clone(), interval, task, output, offsets, keeper))))
+    Ok(Opened::AtLeastOnce(Box::new(Running::new(life.clone(), interval, task, (output, sender), offsets, keeper))))
 }
 
 /// Lease first, then the transactional id, then the positions: what a predecessor had not committed by then never will be.
@@ -116,7 +119,7 @@ async fn open_exact(
     }
     let positions = exact::settle(life, client, &mut offsets, &transactions).await?;
     let positions = with_tenants(spec, own, positions).await?;
-    let output = Output::open(life, settings, client, Some(Arc::clone(transactions.producer()))).await?;
+    let output = Output::open(life, settings, client).await?;
     let task = open_task(life, plugin, positions).await?;
     Ok(Opened::Exact(Box::new(Exact::new(
         life.clone(),

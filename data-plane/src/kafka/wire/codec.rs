@@ -1,6 +1,11 @@
 //! Kafka's primitive types, both encodings: the plain one, and the compact one of "flexible" versions (KIP-482), whose lengths
 //! are unsigned varints of one more than the length and whose structs end in tagged fields.
 
+use std::borrow::Cow;
+use std::io::IoSlice;
+
+use bytes::Buf;
+
 /// Bytes that are not what they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("malformed: {0}")]
@@ -137,6 +142,16 @@ impl Writer {
         self.0.extend(value.to_be_bytes());
     }
 
+    /// A zigzag varint.
+    pub(super) fn varint(&mut self, value: i64) {
+        let mut value = ((value << 1) ^ (value >> 63)).cast_unsigned();
+        while value >= 0x80 {
+            self.0.push(value.to_le_bytes()[0] | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value.to_le_bytes()[0]);
+    }
+
     /// The length of an array.
     pub(super) fn count(&mut self, count: usize) {
         self.i32(i32::try_from(count).unwrap_or(i32::MAX));
@@ -156,6 +171,11 @@ impl Writer {
         self.0.push(value.to_le_bytes()[0]);
     }
 
+    /// No string.
+    pub(super) fn null_string(&mut self) {
+        self.i16(-1);
+    }
+
     /// The length of a compact array or string.
     pub(super) fn compact_count(&mut self, count: usize) {
         self.uvarint(u32::try_from(count + 1).unwrap_or(u32::MAX));
@@ -170,6 +190,55 @@ impl Writer {
     pub(super) fn no_tags(&mut self) {
         self.uvarint(0);
     }
+}
+
+/// Bytes that lie in several places and go out one after the other.
+pub(super) struct Pieces<'a> {
+    pieces: Vec<&'a [u8]>,
+    /// How many are gone
+    gone: usize,
+}
+
+impl<'a> Pieces<'a> {
+    pub(super) fn new(head: &'a [u8], rest: &'a [Cow<'_, [u8]>]) -> Self {
+        let all = std::iter::once(head).chain(rest.iter().map(|piece| &**piece));
+        Self { pieces: all.filter(|piece| !piece.is_empty()).collect(), gone: 0 }
+    }
+}
+
+impl Buf for Pieces<'_> {
+    fn remaining(&self) -> usize {
+        self.pieces[self.gone..].iter().map(|piece| piece.len()).sum()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.pieces.get(self.gone).copied().unwrap_or_default()
+    }
+
+    fn chunks_vectored<'b>(&'b self, to: &mut [IoSlice<'b>]) -> usize {
+        let pieces = &self.pieces[self.gone..];
+        to.iter_mut().zip(pieces).for_each(|(slot, piece)| *slot = IoSlice::new(piece));
+        to.len().min(pieces.len())
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        while let Some(piece) = self.pieces.get_mut(self.gone) {
+            if count < piece.len() {
+                *piece = &piece[count..];
+                return;
+            }
+            count -= piece.len();
+            self.gone += 1;
+        }
+        assert_eq!(count, 0, "more is gone than there was");
+    }
+}
+
+/// How many bytes a zigzag varint takes.
+#[inline]
+pub(super) fn varint_len(value: i64) -> usize {
+    let zigzag = ((value << 1) ^ (value >> 63)).cast_unsigned();
+    (zigzag | 1).ilog2() as usize / 7 + 1
 }
 
 #[cfg(test)]
@@ -188,6 +257,12 @@ mod tests {
             (&[0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01], i64::MAX),
         ] {
             assert_eq!(Reader::new(bytes).varint(), Ok(value), "{bytes:?}");
+        }
+        for value in [0, -1, 1, 63, 64, -64, -65, 8191, 8192, i64::MAX, i64::MIN] {
+            let mut writer = Writer::default();
+            writer.varint(value);
+            assert_eq!(writer.0.len(), varint_len(value), "{value}");
+            assert_eq!(Reader::new(&writer.0).varint(), Ok(value));
         }
         for bytes in [&[][..], &[0x80], &[0xff; 10]] {
             assert!(Reader::new(bytes).varint().is_err(), "{bytes:?}");

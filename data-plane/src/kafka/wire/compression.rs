@@ -1,11 +1,87 @@
 //! The four codecs of record batches.
 
-use std::io::Read;
+use std::io::{self, Read, Write};
 
 use super::codec::Malformed;
 
 /// The most that a batch may become: a batch of zeroes must not fill a worker's memory.
 const MOST: u64 = 256 * 1024 * 1024;
+
+/// How records are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Codec {
+    /// Not at all
+    None,
+    /// gzip
+    Gzip,
+    /// Snappy, framed as Java's library does it
+    Snappy,
+    /// LZ4 frames
+    Lz4,
+    /// Zstandard
+    Zstd,
+}
+
+impl Codec {
+    /// By its name in `compression.type`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "none" => Self::None,
+            "gzip" => Self::Gzip,
+            "snappy" => Self::Snappy,
+            "lz4" => Self::Lz4,
+            "zstd" => Self::Zstd,
+            _ => return None,
+        })
+    }
+
+    /// Its number in a batch's attributes.
+    pub(super) fn number(self) -> i16 {
+        match self {
+            Self::None => 0,
+            Self::Gzip => 1,
+            Self::Snappy => 2,
+            Self::Lz4 => 3,
+            Self::Zstd => 4,
+        }
+    }
+}
+
+/// Packs a batch's records to the end of `to`.
+pub(super) fn pack(codec: Codec, records: &[u8], to: &mut Vec<u8>) -> io::Result<()> {
+    match codec {
+        Codec::None => to.extend_from_slice(records),
+        Codec::Gzip => {
+            let mut encoder = flate2::write::GzEncoder::new(to, flate2::Compression::default());
+            encoder.write_all(records)?;
+            encoder.finish()?;
+        }
+        Codec::Snappy => pack_snappy(records, to)?,
+        Codec::Lz4 => {
+            // Blocks of 64 KiB that stand alone, as Java writes them
+            let info = lz4_flex::frame::FrameInfo::new().block_size(lz4_flex::frame::BlockSize::Max64KB);
+            let mut encoder = lz4_flex::frame::FrameEncoder::with_frame_info(info, to);
+            encoder.write_all(records)?;
+            encoder.finish().map_err(io::Error::other)?;
+        }
+        Codec::Zstd => zstd::stream::copy_encode(records, to, zstd::DEFAULT_COMPRESSION_LEVEL)?,
+    }
+    Ok(())
+}
+
+fn pack_snappy(records: &[u8], to: &mut Vec<u8>) -> io::Result<()> {
+    const BLOCK: usize = 32 * 1024;
+    to.extend_from_slice(SNAPPY);
+    to.extend([0, 0, 0, 1, 0, 0, 0, 1]);
+    let mut encoder = snap::raw::Encoder::new();
+    for block in records.chunks(BLOCK) {
+        let packed = encoder.compress_vec(block).map_err(io::Error::other)?;
+        to.extend(u32::try_from(packed.len()).map_err(io::Error::other)?.to_be_bytes());
+        to.extend(packed);
+    }
+    Ok(())
+}
 
 /// Unpacks a batch's records to the end of `to`.
 pub(super) fn unpack(codec: i16, packed: &[u8], to: &mut Vec<u8>) -> Result<(), Malformed> {
@@ -27,11 +103,13 @@ fn bounded(size: usize) -> Result<(), Malformed> {
     if fits { Ok(()) } else { Err(Malformed("a batch unpacks to more than 256 MiB")) }
 }
 
+/// How snappy begins where Java's library frames it.
+const SNAPPY: &[u8] = b"\x82SNAPPY\0";
+
 /// Snappy as Java's library frames it (a magic number, two versions, then blocks with their lengths), or one bare block, as some
 /// clients write it.
 fn snappy(packed: &[u8], to: &mut Vec<u8>) -> Result<(), Malformed> {
-    const MAGIC: &[u8] = b"\x82SNAPPY\0";
-    let Some(mut blocks) = packed.strip_prefix(MAGIC).and_then(|rest| rest.get(8..)) else {
+    let Some(mut blocks) = packed.strip_prefix(SNAPPY).and_then(|rest| rest.get(8..)) else {
         return block(packed, 0, to);
     };
     let before = to.len();
@@ -59,8 +137,6 @@ fn block(packed: &[u8], before: usize, to: &mut Vec<u8>) -> Result<(), Malformed
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
 
     fn unpacked(codec: i16, packed: &[u8]) -> Result<Vec<u8>, Malformed> {
@@ -70,7 +146,16 @@ mod tests {
 
     #[test]
     fn what_was_packed_comes_out_again() {
-        let text = b"some records ".repeat(1000);
+        let text = b"some records ".repeat(10_000);
+        for codec in ["none", "gzip", "snappy", "lz4", "zstd"].map(|name| Codec::named(name).unwrap()) {
+            let mut packed = Vec::new();
+            pack(codec, &text, &mut packed).unwrap();
+            if codec == Codec::None {
+                assert_eq!(packed, text);
+            } else {
+                assert_eq!(unpacked(codec.number(), &packed).unwrap(), text, "{codec:?}");
+            }
+        }
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         gzip.write_all(&text).unwrap();
         assert_eq!(unpacked(1, &gzip.finish().unwrap()).unwrap(), text);

@@ -1,5 +1,6 @@
 //! A connection to a broker: one request at a time, each with a limit.
 
+use std::borrow::Cow;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -7,11 +8,13 @@ use rand::distr::{Alphanumeric, SampleString};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::codec::{Malformed, Reader, Writer};
+use super::codec::{Malformed, Pieces, Reader, Writer};
 use super::fetch::{self, Receive};
 use super::messages::{
-    API_VERSIONS, Api, FETCH, LIST_OFFSETS, METADATA, SASL_AUTHENTICATE, SASL_HANDSHAKE, not_spoken,
+    API_VERSIONS, Api, FETCH, INIT_PRODUCER_ID, LIST_OFFSETS, METADATA, PRODUCE, SASL_AUTHENTICATE, SASL_HANDSHAKE,
+    not_spoken,
 };
+use super::produce::{self, NewProducer, ProduceRequest, Produced};
 use super::sasl::{self, Authenticated};
 use super::security::{Login, Security, Stream};
 use super::{Cluster, FetchRequest, ListOffsets, LogEnd, Metadata, code};
@@ -19,6 +22,8 @@ use super::{Cluster, FetchRequest, ListOffsets, LogEnd, Metadata, code};
 /// Where a broker is, and how to talk to it.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
+    /// What for
+    pub purpose: Purpose,
     /// Host name or address
     pub host: String,
     /// Port
@@ -33,6 +38,24 @@ pub struct Endpoint {
     pub longest: usize,
     /// How the connection is protected, and who asks
     pub security: Security,
+}
+
+/// What a connection is for; the broker must speak what that takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Records are read; Kafka since 2.7
+    Read,
+    /// Records are written; Kafka since 2.4
+    Write,
+}
+
+impl Purpose {
+    fn apis(self) -> &'static [Api] {
+        match self {
+            Self::Read => &[METADATA, LIST_OFFSETS, FETCH],
+            Self::Write => &[METADATA, PRODUCE, INIT_PRODUCER_ID],
+        }
+    }
 }
 
 /// Why a broker does not do what it is asked for.
@@ -64,8 +87,14 @@ pub enum Fault {
     NotSpoken(&'static str, i16),
 }
 
+/// How much longer than the broker may take one waits for its answer to records.
+const PRODUCE_GRACE: Duration = Duration::from_secs(5);
+
 /// The bytes that are read ahead of what is being looked at: little, since what follows mostly goes elsewhere.
 const AHEAD: usize = 256;
+
+/// After so long without a request a broker may close a connection (its `connections.max.idle.ms`, ten minutes unless set).
+const IDLE: Duration = Duration::from_secs(240);
 
 /// An open connection. After a fault it is of no more use.
 pub struct Connection {
@@ -77,6 +106,8 @@ pub struct Connection {
     used: usize,
     /// Until when the login is good (KIP-368)
     good_until: Option<Instant>,
+    /// When it was asked last
+    idle_since: Instant,
 }
 
 impl Connection {
@@ -96,9 +127,10 @@ impl Connection {
         let stream = Stream::open(stream, &endpoint.security, &endpoint.host).await?;
         let login = endpoint.security.login.clone();
         let ahead = Vec::with_capacity(AHEAD);
-        let mut this = Self { stream, endpoint, correlation: 0, ahead, used: 0, good_until: None };
+        let idle_since = Instant::now();
+        let mut this = Self { stream, endpoint, correlation: 0, ahead, used: 0, good_until: None, idle_since };
         let answer = this.call(API_VERSIONS, &[]).await?;
-        if let Some(api) = not_spoken(&answer, &[METADATA, LIST_OFFSETS, FETCH])? {
+        if let Some(api) = not_spoken(&answer, this.endpoint.purpose.apis())? {
             return Err(Fault::NotSpoken(api.name, api.version));
         }
         if let Some(login) = login {
@@ -127,10 +159,11 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether the login is still good for some time; else the connection is to be made anew.
+    /// Whether the login is still good for some time, and the broker has no reason to close; else the connection is to be made
+    /// anew.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.good_until.is_none_or(|until| Instant::now() < until)
+        self.idle_since.elapsed() < IDLE && self.good_until.is_none_or(|until| Instant::now() < until)
     }
 
     /// The partitions of topics.
@@ -166,20 +199,54 @@ impl Connection {
         tokio::time::timeout(limit, exchange).await.map_err(|_| Fault::Late(FETCH.name, limit))?
     }
 
+    /// A name under which a producer's batches are told apart.
+    ///
+    /// # Errors
+    /// A [`Fault`]; an error code if the broker gives none.
+    pub async fn new_producer(&mut self) -> Result<NewProducer, Fault> {
+        let answer = self.call(INIT_PRODUCER_ID, &NewProducer::request()).await?;
+        NewProducer::answer(&answer)?.map_err(Fault::Kafka)
+    }
+
+    /// Writes batches of records. Says for how long no further request is welcome.
+    ///
+    /// # Errors
+    /// A [`Fault`], with which nobody knows what was written; what is wrong with a batch is in the answer.
+    pub async fn produce(&mut self, request: &ProduceRequest<'_>) -> Result<(Vec<Produced>, Duration), Fault> {
+        let limit = request.timeout + PRODUCE_GRACE;
+        let exchange = async {
+            let pieces = request.encode();
+            self.send_pieces(PRODUCE, &pieces).await?;
+            let answer = self.whole_answer(PRODUCE).await?;
+            Ok(produce::answer(&answer)?)
+        };
+        tokio::time::timeout(limit, exchange).await.map_err(|_| Fault::Late(PRODUCE.name, limit))?
+    }
+
     async fn call(&mut self, api: Api, body: &[u8]) -> Result<Vec<u8>, Fault> {
         let limit = self.endpoint.answer_limit;
         let exchange = async {
             self.send(api, body).await?;
-            let mut frame = self.answer(api).await?;
-            let (size, mut bytes) = (frame.left, Vec::new());
-            frame.read_into(&mut bytes, size).await?;
-            Ok(bytes)
+            self.whole_answer(api).await
         };
         tokio::time::timeout(limit, exchange).await.map_err(|_| Fault::Late(api.name, limit))?
     }
 
+    async fn whole_answer(&mut self, api: Api) -> Result<Vec<u8>, Fault> {
+        let mut frame = self.answer(api).await?;
+        let (size, mut bytes) = (frame.left, Vec::new());
+        frame.read_into(&mut bytes, size).await?;
+        Ok(bytes)
+    }
+
     async fn send(&mut self, api: Api, body: &[u8]) -> Result<(), Fault> {
+        self.send_pieces(api, &[Cow::Borrowed(body)]).await
+    }
+
+    /// Sends a request whose body lies in pieces.
+    async fn send_pieces(&mut self, api: Api, body: &[Cow<'_, [u8]>]) -> Result<(), Fault> {
         self.correlation = self.correlation.wrapping_add(1);
+        self.idle_since = Instant::now();
         let mut writer = Writer::default();
         writer.i32(0); // the length, once it is known
         writer.i16(api.key);
@@ -189,10 +256,9 @@ impl Connection {
         if api.flexible {
             writer.no_tags();
         }
-        writer.0.extend(body);
-        let length = u32::try_from(writer.0.len() - 4).unwrap_or(u32::MAX);
-        writer.0[..4].copy_from_slice(&length.to_be_bytes());
-        self.stream.write_all(&writer.0).await?;
+        let length = writer.0.len() - 4 + body.iter().map(|piece| piece.len()).sum::<usize>();
+        writer.0[..4].copy_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
+        self.stream.write_all_buf(&mut Pieces::new(&writer.0, body)).await?;
         Ok(self.stream.flush().await?)
     }
 

@@ -22,6 +22,8 @@ pub(super) const SASL_HANDSHAKE: Api = Api { key: 17, version: 1, flexible: fals
 pub(super) const SASL_AUTHENTICATE: Api = Api { key: 36, version: 1, flexible: false, name: "SaslAuthenticate" };
 pub(super) const METADATA: Api = Api { key: 3, version: 7, flexible: false, name: "Metadata" };
 pub(super) const LIST_OFFSETS: Api = Api { key: 2, version: 5, flexible: false, name: "ListOffsets" };
+pub(super) const PRODUCE: Api = Api { key: 0, version: 8, flexible: false, name: "Produce" };
+pub(super) const INIT_PRODUCER_ID: Api = Api { key: 22, version: 1, flexible: false, name: "InitProducerId" };
 pub(super) const FETCH: Api = Api { key: 1, version: 12, flexible: true, name: "Fetch" };
 
 /// What of `apis` a broker that answered so does not speak.

@@ -84,13 +84,13 @@ pub struct Found {
 }
 
 /// Bytes before a version 2 batch's records, from its base offset on.
-const HEAD: usize = 61;
+pub(super) const HEAD: usize = 61;
 /// Of these, the base offset and the length, which the length does not count.
 pub(super) const LENGTH_END: usize = 12;
 /// Where the part begins that the checksum covers.
-const CHECKED_FROM: usize = 21;
+pub(super) const CHECKED_FROM: usize = 21;
 /// Where the version stands in every format.
-const MAGIC_AT: usize = 16;
+pub(super) const MAGIC_AT: usize = 16;
 
 /// When so much has been unpacked, what follows is left for the next answer.
 const ENOUGH: usize = 32 * 1024 * 1024;

@@ -10,7 +10,8 @@ use futures::stream::FuturesOrdered;
 use millrace_sdk::{Error, ErrorKind, Position, Result, SourceBatch, SourceTask};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::produce::{Delivered, InFlight, Output};
+use super::produce::Output;
+use super::sending::{Delivered, InFlight, Sender};
 use super::{has_lease, offsets_key, poll};
 use crate::kafka::SharedProducer;
 use crate::task::offsets_topic::OffsetsTopic;
@@ -27,6 +28,7 @@ enum Event {
     Paused,
     Polled(Result<SourceBatch>, Duration),
     Delivered(Delivered),
+    Failed(Failure),
     Commit,
 }
 
@@ -36,6 +38,7 @@ pub(super) struct Running {
     commit_interval: Duration,
     task: Box<dyn SourceTask>,
     output: Output,
+    sender: Sender,
     offsets: OffsetsTopic,
     /// Of the positions: the tenant's own
     keeper: SharedProducer,
@@ -51,13 +54,13 @@ impl Running {
         life: Life,
         commit_interval: Duration,
         task: Box<dyn SourceTask>,
-        output: Output,
+        (output, sender): (Output, Sender),
         offsets: OffsetsTopic,
         keeper: SharedProducer,
     ) -> Self {
         let in_flight = FuturesOrdered::new();
         let reached = BTreeMap::new();
-        Self { life, commit_interval, task, output, offsets, keeper, in_flight, records: 0, bytes: 0, reached }
+        Self { life, commit_interval, task, output, sender, offsets, keeper, in_flight, records: 0, bytes: 0, reached }
     }
 
     pub(super) async fn run(mut self) -> Result<(), Failure> {
@@ -96,12 +99,14 @@ impl Running {
                 () = self.life.stop.cancelled() => Event::Stop,
                 changed = paused.changed() => if changed.is_ok() { Event::Paused } else { Event::Stop },
                 Some(delivered) = self.in_flight.next(), if waiting => Event::Delivered(delivered),
+                failure = self.sender.failed() => Event::Failed(failure),
                 _ = tick.tick(), if unsaved => Event::Commit,
                 (polled, took) = poll(self.task.as_mut()), if may_poll => Event::Polled(polled, took),
             };
             match event {
                 Event::Stop => return Ok(()),
                 Event::Paused => self.life.reporter.running(*paused.borrow_and_update()),
+                Event::Failed(failure) => return Err(failure),
                 Event::Delivered(delivered) => self.delivered(delivered).await?,
                 Event::Commit => self.commit().await?,
                 Event::Polled(polled, took) => {
@@ -119,7 +124,7 @@ impl Running {
         let stop = self.life.stop.clone();
         let sent = tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            sent = self.output.send(batch) => sent?,
+            sent = self.sender.send(&mut self.output, batch) => sent?,
         };
         self.records += sent.records;
         self.bytes += sent.bytes;

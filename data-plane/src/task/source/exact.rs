@@ -5,21 +5,27 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use millrace_sdk::{Boundary, Error, ErrorKind, Position, Positions, Result, SourceBatch, SourceTask};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message as _;
+use rdkafka::producer::Producer as _;
+use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::time::MissedTickBehavior;
 
-use super::lost::Lost;
+use super::lost::{Lost, LostRecord};
 use super::offsets_key;
 use super::poll;
-use super::produce::{Encoded, Output, not_taken, unsent};
+use super::produce::{Encoded, Output, PRODUCER, bad_record, refused, unsent};
 use super::transactions::{Failed, Transactions};
 use crate::framework::{SourceSettings, TransactionBoundary, transactional_id};
-use crate::kafka::{ClientSettings, Deliveries, Outgoing, SharedProducer};
+use crate::kafka::{ClientSettings, Deliveries, OfLibrary, Outgoing, SharedProducer};
 use crate::task::offsets_topic::{OffsetsTopic, SetRecord};
 use crate::task::{Failure, Life, Stage};
 
 /// A transaction of this size ends, where the connector does not say when.
 const LARGE_RECORDS: usize = 10_000;
 const LARGE_BYTES: usize = 16 * 1024 * 1024;
+/// librdkafka's default of `batch.size`
+const BATCH_BYTES: usize = 1_000_000;
 /// How long the first task may take to fence those of the set before.
 const SET_LIMIT: Duration = Duration::from_secs(60);
 
@@ -76,6 +82,8 @@ pub(super) struct Exact {
     output: Output,
     offsets: OffsetsTopic,
     transactions: Transactions,
+    /// The most bytes in the producer's batches: a broker refuses one as a whole that is larger than its topic takes
+    batch_bytes: usize,
     boundary: TransactionBoundary,
     tick: Duration,
     open: Open,
@@ -129,8 +137,9 @@ impl Exact {
             TransactionBoundary::Interval => settings.boundary_interval(),
             _ => settings.common.commit_interval(),
         };
-        let boundary = settings.boundary;
-        Self { life, client, task, output, offsets, transactions, boundary, tick, open: Open::default() }
+        let (boundary, batch_bytes, open) =
+            (settings.boundary, client.number("batch.size", BATCH_BYTES), Open::default());
+        Self { life, client, task, output, offsets, transactions, batch_bytes, boundary, tick, open }
     }
 
     pub(super) async fn run(mut self) -> Result<(), Failure> {
@@ -149,7 +158,6 @@ impl Exact {
         if let Err(error) = self.task.close().await {
             tracing::warn!(task = %self.life.spec.id, error = error.chain(), "closing the source failed");
         }
-        drop(self.output);
         self.transactions.close().await;
         outcome
     }
@@ -227,7 +235,7 @@ impl Exact {
 
     /// Another producer, if the topics seen by now take smaller batches only. Not within a transaction of the connector's.
     async fn narrow(&mut self) -> Result<(), Failure> {
-        let Some(bytes) = self.output.narrower() else { return Ok(()) };
+        let Some(bytes) = self.output.least_limit().filter(|limit| *limit < self.batch_bytes) else { return Ok(()) };
         if self.open.begun && self.boundary == TransactionBoundary::Connector {
             return Ok(());
         }
@@ -235,7 +243,7 @@ impl Exact {
         let client = self.client.clone().with("batch.size", bytes.to_string());
         let opened = Transactions::open(&client, &transactional_id(&self.life.spec.id)).await;
         let transactions = opened.map_err(|error| Failure::new(Stage::Produce, error))?;
-        self.output.set_producer(SharedProducer::clone(transactions.producer()), bytes);
+        self.batch_bytes = bytes;
         std::mem::replace(&mut self.transactions, transactions).close().await;
         Ok(())
     }
@@ -254,7 +262,7 @@ impl Exact {
         for record in records {
             if self.open.broken.is_none() {
                 let mut delivery = Deliveries::default();
-                match self.output.enqueue(&record, &mut delivery).await {
+                match enqueue(self.transactions.producer(), &record, &mut delivery).await {
                     Ok(()) => {
                         self.open.bytes += record.bytes();
                         self.open.deliveries.push(delivery);
@@ -316,7 +324,7 @@ impl Exact {
                 headers: None,
             };
             // The commit waits for it.
-            match self.output.enqueue(&record, &mut Deliveries::default()).await {
+            match enqueue(self.transactions.producer(), &record, &mut Deliveries::default()).await {
                 Ok(()) => {}
                 Err(error) if matches!(error.kind(), ErrorKind::Transient { .. }) => return Ok(Some(error)),
                 Err(error) => return Err(Failure::new(Stage::Commit, error)),
@@ -368,6 +376,40 @@ impl Exact {
         }
         refused
     }
+}
+
+/// Hands a record to the producer; waits while its queue is full.
+async fn enqueue(producer: &SharedProducer, one: &Encoded, deliveries: &mut Deliveries) -> Result<()> {
+    let record = Outgoing {
+        topic: &one.topic,
+        partition: one.partition,
+        timestamp_ms: one.timestamp_ms,
+        key: one.key.as_deref(),
+        value: one.value.as_deref(),
+        headers: one.headers.clone(),
+    };
+    deliveries.send(producer, record).await.map_err(|error| of_library(producer, &one.topic, error))
+}
+
+/// A record that Kafka did not take.
+fn not_taken(producer: &SharedProducer, (error, message): OfLibrary) -> Lost {
+    let error = of_library(producer, message.topic(), error);
+    Lost { record: LostRecord::of_message(message, PRODUCER), stage: Stage::Produce, error }
+}
+
+fn of_library(producer: &SharedProducer, topic: &str, error: KafkaError) -> Error {
+    // Once a producer has a fatal error every call says only that.
+    let code = producer.client().fatal_error().map(|(code, _)| code).or_else(|| error.rdkafka_error_code());
+    let problem = match code {
+        Some(Code::UnknownPartition) => bad_record(topic),
+        Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch) => {
+            Error::new(ErrorKind::Fenced, "a newer life of this task writes with its transactional id")
+        }
+        // The library has the protocol's codes, and its own below them.
+        Some(code) => refused(topic, i16::try_from(code as i32).unwrap_or(-1)),
+        None => refused(topic, -1),
+    };
+    problem.because(error)
 }
 
 fn failure(lost: Lost) -> Failure {

@@ -5,6 +5,7 @@ use millrace_sdk::{Datum, Error, SourceFailure, SourceRecord, json};
 use rdkafka::message::{Message, OwnedHeaders, OwnedMessage};
 
 use super::produce::Encoded;
+use crate::kafka::Refused;
 use crate::task::Stage;
 use crate::task::dead_letter::DeadLetter;
 
@@ -53,6 +54,12 @@ impl LostRecord {
     /// One that the producer did not take.
     pub(super) fn of_encoded(record: Encoded, class: &str) -> Self {
         let Encoded { topic, timestamp_ms, key, value, headers, .. } = record;
+        Self { key, value, headers, timestamp_ms, ..Self::new(&topic, class) }
+    }
+
+    /// One that a producer of ours did not bring to Kafka.
+    pub(super) fn of_refused(refused: Refused, class: &str) -> Self {
+        let Refused { topic, timestamp_ms, key, value, headers, .. } = refused;
         Self { key, value, headers, timestamp_ms, ..Self::new(&topic, class) }
     }
 

@@ -1,52 +1,24 @@
-//! From a source's batch to records in the producer's queue, and what became of them.
+//! From a source's records to records as bytes, whose topics exist; and what becomes of those that get lost on the way.
 
-use std::collections::BTreeMap;
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use millrace_sdk::{Datum, Error, ErrorKind, Position, Result, SourceBatch, SourceFailure, SourceRecord};
-use rdkafka::error::KafkaError;
-use rdkafka::message::{Header, Headers, Message as _, OwnedHeaders, OwnedMessage};
-use rdkafka::producer::Producer as _;
-use rdkafka::types::RDKafkaErrorCode as Code;
+use millrace_sdk::{Datum, Error, Result, SourceFailure, SourceRecord};
+use rdkafka::message::{Header, Headers, OwnedHeaders};
 
 use super::lost::{Lost, LostRecord, letters};
 use super::topics::Topics;
 use crate::convert::{Converter, Role, converter};
 use crate::framework::SourceSettings;
-use crate::kafka::{ClientSettings, Deliveries, Outgoing, SharedProducer};
+use crate::kafka::ClientSettings;
+use crate::kafka::wire::{Outline, code};
 use crate::task::dead_letter::DeadLetters;
 use crate::task::preparing::Patience;
 use crate::task::{Failure, Life, Stage};
 use crate::transform::{self, Chain};
 
-/// librdkafka's default of `batch.size`.
-const BATCH_BYTES: usize = 1_000_000;
-/// What a batch has before its first record.
-const BATCH_HEADER: usize = 61;
 /// What failed, in dead letters, when no converter or transform did.
-const PRODUCER: &str = "org.apache.kafka.clients.producer.KafkaProducer";
-
-/// A batch in flight; ends when Kafka has answered for all of its records.
-pub(super) type InFlight = Pin<Box<dyn Future<Output = Delivered> + Send>>;
-
-/// A batch that was handed to the producer.
-pub(super) struct Sent {
-    pub(super) records: usize,
-    pub(super) bytes: usize,
-    pub(super) in_flight: InFlight,
-}
-
-/// What became of a batch.
-pub(super) struct Delivered {
-    pub(super) records: usize,
-    pub(super) bytes: usize,
-    pub(super) acknowledged: u64,
-    pub(super) lost: Vec<Lost>,
-    pub(super) positions: Vec<Position>,
-}
+pub(super) const PRODUCER: &str = "org.apache.kafka.clients.producer.KafkaProducer";
 
 /// The way into Kafka.
 pub(super) struct Output {
@@ -56,16 +28,6 @@ pub(super) struct Output {
     header: Box<dyn Converter>,
     /// None without transforms
     transforms: Option<Chain>,
-    /// Makes the producers
-    client: ClientSettings,
-    producer: SharedProducer,
-    /// A broker refuses a batch as a whole when it is larger than its topic takes, so the producer's batches must not be
-    batch_bytes: usize,
-    /// The least that a topic takes, as far as that is less
-    least_bytes: Option<usize>,
-    /// Producers with smaller batches, by topic; none in transactions, which have one producer
-    narrow: BTreeMap<String, SharedProducer>,
-    transactional: bool,
     /// Batches get smaller on their way, and nobody knows by how much
     compresses: bool,
     letters: DeadLetters,
@@ -93,43 +55,32 @@ impl Encoded {
 
     /// The size of a batch with this record alone (version 2 of Kafka's format), uncompressed.
     fn batch_bytes(&self) -> usize {
-        // A variable-length number, zigzag: seven bits of the doubled number in each byte
-        let number = |length: usize| (2 * length).max(1).ilog2() as usize / 7 + 1;
-        let sized = |bytes: Option<&[u8]>| bytes.map_or(1, |bytes| number(bytes.len()) + bytes.len());
+        self.with_outline(0, |outline| outline.alone())
+    }
+
+    /// What the record looks like to a producer of ours; without a timestamp it has `now`.
+    pub(super) fn with_outline<T>(&self, now: i64, use_it: impl FnOnce(&Outline<'_>) -> T) -> T {
         let headers = self.headers.iter().flat_map(Headers::iter);
-        let headers: usize = headers.map(|header| sized(Some(header.key.as_bytes())) + sized(header.value)).sum();
-        let count = number(self.headers.as_ref().map_or(0, Headers::count));
-        // Attributes and the differences of timestamp and offset take a byte each.
-        let record = 3 + sized(self.key.as_deref()) + sized(self.value.as_deref()) + count + headers;
-        BATCH_HEADER + number(record) + record
+        let headers: Vec<_> = headers.map(|header| (header.key, header.value)).collect();
+        use_it(&Outline {
+            timestamp_ms: self.timestamp_ms.unwrap_or(now),
+            key: self.key.as_deref(),
+            value: self.value.as_deref(),
+            headers: &headers,
+        })
     }
 }
 
 impl Output {
-    /// `transactional` is the producer of a task that runs exactly once.
-    pub(super) async fn open(
-        life: &Life,
-        settings: &SourceSettings,
-        client: &ClientSettings,
-        transactional: Option<SharedProducer>,
-    ) -> Result<Self> {
-        let spec = &life.spec;
-        let producers = &life.environment.producers;
-        let is_transactional = transactional.is_some();
-        let producer = transactional.map_or_else(|| producers.producer(client), Ok)?;
+    pub(super) async fn open(life: &Life, settings: &SourceSettings, client: &ClientSettings) -> Result<Self> {
+        let (spec, producers) = (&life.spec, &life.environment.producers);
         Ok(Self {
-            client: client.clone(),
-            batch_bytes: client.property("batch.size").and_then(|text| text.parse().ok()).unwrap_or(BATCH_BYTES),
-            least_bytes: None,
-            narrow: BTreeMap::new(),
-            transactional: is_transactional,
             compresses: client.property("compression.codec").is_some_and(|codec| codec != "none"),
             life: life.clone(),
             key: converter(Role::Key, &spec.config, &spec.tenant_settings)?,
             value: converter(Role::Value, &spec.config, &spec.tenant_settings)?,
             header: converter(Role::Header, &spec.config, &spec.tenant_settings)?,
             transforms: transform::chain(&spec.config)?,
-            producer,
             letters: DeadLetters::open(spec, &settings.common, producers, &life.metrics).await?,
             topics: Topics::new(spec, settings)?,
             retry_timeout: settings.common.retry_timeout(),
@@ -173,50 +124,17 @@ impl Output {
     }
 
     async fn see(&mut self, topic: &str) -> Result<()> {
-        let limit = self.topics.see(topic).await?;
-        let Some(limit) = limit.filter(|limit| *limit < self.batch_bytes) else { return Ok(()) };
-        if self.transactional {
-            self.least_bytes = Some(self.least_bytes.map_or(limit, |least| least.min(limit)));
-        } else if !self.narrow.contains_key(topic) {
-            let client = self.client.clone().with("batch.size", limit.to_string());
-            self.narrow.insert(topic.to_owned(), self.life.environment.producers.producer(&client)?);
-        }
-        Ok(())
+        self.topics.see(topic).await.map(|_| ())
     }
 
-    /// The size of batches that all topics of a transaction take, when the producer's are larger.
-    pub(super) fn narrower(&self) -> Option<usize> {
-        self.least_bytes
+    /// The most bytes that a batch for a topic may have, as far as known.
+    pub(super) fn limit(&self, topic: &str) -> Option<usize> {
+        self.topics.limit(topic)
     }
 
-    /// From now on, this transactional producer, whose batches have at most so many bytes.
-    pub(super) fn set_producer(&mut self, producer: SharedProducer, batch_bytes: usize) {
-        self.producer = producer;
-        self.batch_bytes = batch_bytes;
-        self.least_bytes = None;
-    }
-
-    /// Transforms and encodes a batch and hands it to the producer; waits while the producer's queue is full.
-    pub(super) async fn send(&mut self, batch: SourceBatch) -> Result<Sent, Failure> {
-        let encoded = self.encode(batch.records, batch.failures).await?;
-        let mut deliveries = Deliveries::default();
-        let mut bytes = 0;
-        let mut lost = Vec::new();
-        for one in encoded {
-            bytes += one.bytes();
-            if let Err(error) = self.enqueue(&one, &mut deliveries).await {
-                lost.push(unsent(one, error));
-            }
-        }
-        let (records, positions) = (deliveries.sent(), batch.positions);
-        let producer = SharedProducer::clone(&self.producer);
-        let in_flight = async move {
-            let refused = deliveries.finished().await;
-            let acknowledged = (records - refused.len()) as u64;
-            lost.extend(refused.into_iter().map(|one| not_taken(&producer, one)));
-            Delivered { records, bytes, acknowledged, lost, positions }
-        };
-        Ok(Sent { records, bytes, in_flight: Box::pin(in_flight) })
+    /// The size of batches that all topics take that were seen.
+    pub(super) fn least_limit(&self) -> Option<usize> {
+        self.topics.least_limit()
     }
 
     /// Passes records over, or fails the task with the first of them, as `errors.tolerance` says.
@@ -303,31 +221,11 @@ impl Output {
         }
         Ok(Some(headers))
     }
-
-    /// Hands a record to the producer; waits while its queue is full.
-    pub(super) async fn enqueue(&self, one: &Encoded, deliveries: &mut Deliveries) -> Result<()> {
-        let producer = self.narrow.get(&one.topic).unwrap_or(&self.producer);
-        let record = Outgoing {
-            topic: &one.topic,
-            partition: one.partition,
-            timestamp_ms: one.timestamp_ms,
-            key: one.key.as_deref(),
-            value: one.value.as_deref(),
-            headers: one.headers.clone(),
-        };
-        deliveries.send(producer, record).await.map_err(|error| refused(producer, &one.topic, error))
-    }
 }
 
 /// A record that the producer did not take.
 pub(super) fn unsent(record: Encoded, error: Error) -> Lost {
     Lost { record: LostRecord::of_encoded(record, PRODUCER), stage: Stage::Produce, error }
-}
-
-/// A record that Kafka did not take.
-pub(super) fn not_taken(producer: &SharedProducer, (error, message): (KafkaError, OwnedMessage)) -> Lost {
-    let error = refused(producer, message.topic(), error);
-    Lost { record: LostRecord::of_message(message, PRODUCER), stage: Stage::Produce, error }
 }
 
 fn keys(records: &[SourceRecord]) -> Vec<&Datum> {
@@ -338,29 +236,33 @@ fn values(records: &[SourceRecord]) -> Vec<&Datum> {
     records.iter().map(|record| &record.value).collect()
 }
 
-fn too_large(topic: &str) -> Error {
+pub(super) fn bad_record(topic: &str) -> Error {
+    Error::bad_record(format!("the topic {topic} does not take the record"))
+}
+
+pub(super) fn too_large(topic: &str) -> Error {
     Error::bad_record(format!(
         "the record is larger than the topic {topic} or the producer takes: raise max.message.bytes of the topic and \
          producer.override.max.request.size"
     ))
 }
 
-fn refused(producer: &SharedProducer, topic: &str, error: KafkaError) -> Error {
-    // Once a producer has a fatal error every call says only that.
-    let code = producer.client().fatal_error().map(|(code, _)| code).or_else(|| error.rdkafka_error_code());
+/// Why Kafka does not take a record for this topic, by an error code of its protocol.
+pub(super) fn refused(topic: &str, code: i16) -> Error {
     match code {
-        Some(Code::MessageSizeTooLarge) => too_large(topic).because(error),
-        Some(Code::InvalidRecord | Code::InvalidMessage | Code::UnknownPartition) => {
-            Error::bad_record(format!("the topic {topic} does not take the record")).because(error)
-        }
-        Some(Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed) => Error::bad_config(format!(
+        code::MESSAGE_TOO_LARGE | code::RECORD_LIST_TOO_LARGE => too_large(topic),
+        code::CORRUPT_MESSAGE
+        | code::INVALID_RECORD
+        | code::INVALID_TIMESTAMP
+        | code::POLICY_VIOLATION
+        | code::UNSUPPORTED_FOR_MESSAGE_FORMAT => bad_record(topic),
+        code::TOPIC_AUTHORIZATION_FAILED | code::CLUSTER_AUTHORIZATION_FAILED => Error::bad_config(format!(
             "not allowed to write to the topic {topic}: grant WRITE to the tenant's Kafka user"
-        ))
-        .because(error),
-        Some(Code::InvalidTopic) => Error::bad_config(format!("{topic} is no valid topic name")).because(error),
-        Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch) => {
-            Error::new(ErrorKind::Fenced, "a newer life of this task writes with its transactional id").because(error)
-        }
-        _ => Error::transient(format!("cannot produce to the topic {topic}")).because(error),
+        )),
+        code::INVALID_TOPIC => Error::bad_config(format!("{topic} is no valid topic name")),
+        code::UNSUPPORTED_COMPRESSION_TYPE => Error::bad_config(format!(
+            "the topic {topic} takes no such batches: change producer.override.compression.type"
+        )),
+        _ => Error::transient(format!("cannot produce to the topic {topic}")),
     }
 }

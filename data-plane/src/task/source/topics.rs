@@ -55,6 +55,11 @@ impl Topics {
         self.known.get(topic).copied().flatten()
     }
 
+    /// The least that was answered for any.
+    pub(super) fn least_limit(&self) -> Option<usize> {
+        self.known.values().copied().flatten().min()
+    }
+
     /// The topic is looked at again when it is seen next: somebody may have changed it.
     pub(super) fn forget(&mut self, topic: &str) {
         self.known.remove(topic);

@@ -50,8 +50,7 @@ pub(super) async fn exchange(shared: &Shared, ask: Ask, connection: Option<Conne
 
 /// To this broker, or to any.
 async fn connect(shared: &Shared, broker: Option<i32>) -> Result<Connection, Fault> {
-    let (host, port) = shared.address(broker);
-    Connection::open(shared.settings.endpoint(&host, port)).await
+    Connection::open(shared.settings.reach.endpoint(shared.address(broker))).await
 }
 
 async fn records(shared: &Shared, connection: &mut Connection, request: &FetchRequest) -> Result<Brought, Fault> {

@@ -14,11 +14,10 @@ use super::super::{FetchEvent, KEPT, nowhere, retention, unauthorized};
 use super::asking::Ask;
 use super::exchange::{Brought, Exchanged};
 use super::settings::{Policy, Settings};
-use super::state::{Position, State, backoff};
-use crate::kafka::wire::{Aborted, Answer, Apart, Cluster, Connection, Fault, Wanted, code, take_apart};
-
-/// After how many failures one after the other the user is told of a broker.
-const TELL_AFTER: u32 = 3;
+use super::state::{Position, State};
+use crate::kafka::wire::{
+    Aborted, Answer, Apart, Cluster, Connection, Fault, TELL_AFTER, Wanted, backoff, code, take_apart,
+};
 
 pub(super) struct Shared {
     pub(super) settings: Settings,
@@ -121,15 +120,7 @@ impl Shared {
     /// Where a broker is; without one, where any may be.
     pub(super) fn address(&self, broker: Option<i32>) -> (String, u16) {
         let state = self.state();
-        let known = broker.and_then(|broker| state.cluster.brokers.get(&broker));
-        if let Some(known) = known {
-            return known.clone();
-        }
-        // One after the other, the brokers that were known last among them.
-        let all = self.settings.bootstrap.iter().chain(state.cluster.brokers.values());
-        let count = self.settings.bootstrap.len() + state.cluster.brokers.len();
-        let index = state.look_up_failures as usize % count.max(1);
-        all.cycle().nth(index).cloned().unwrap_or_default()
+        self.settings.reach.address(broker, &state.cluster, state.look_up_failures)
     }
 
     /// What a broker says of a partition, on the way in.
@@ -211,7 +202,7 @@ impl Shared {
                 // Leaders change, and brokers come and go: all of that passes.
                 tracing::debug!(partition = %wanted.origin, error, "a broker does not give records");
                 reading.nearer = None;
-                reading.back_off(now, &self.settings.retry);
+                reading.back_off(now, &self.settings.reach.retry);
                 state.look_up.get_or_insert(now);
             }
         }
@@ -307,7 +298,7 @@ impl Shared {
         state.looking = false;
         if state.partitions.iter().any(|reading| state.leader(&reading.origin).is_none()) {
             state.look_up_failures = state.look_up_failures.saturating_add(1);
-            state.look_up = Some(now + backoff(&self.settings.retry, state.look_up_failures));
+            state.look_up = Some(now + backoff(&self.settings.reach.retry, state.look_up_failures));
         } else {
             state.look_up_failures = 0;
         }
@@ -325,7 +316,7 @@ impl Shared {
             Some(broker) => {
                 let link = state.links.entry(broker).or_default();
                 link.busy = false;
-                link.not_before = Some(now + backoff(&self.settings.reconnect, link.failures));
+                link.not_before = Some(now + backoff(&self.settings.reach.reconnect, link.failures));
                 link.failures = link.failures.saturating_add(1);
                 let failures = link.failures;
                 // Whom it led may have another leader by now.
@@ -334,7 +325,7 @@ impl Shared {
             }
             None => {
                 state.looking = false;
-                state.look_up = Some(now + backoff(&self.settings.reconnect, state.look_up_failures));
+                state.look_up = Some(now + backoff(&self.settings.reach.reconnect, state.look_up_failures));
                 state.look_up_failures = state.look_up_failures.saturating_add(1);
                 state.look_up_failures
             }

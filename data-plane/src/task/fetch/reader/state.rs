@@ -8,7 +8,7 @@ use millrace_sdk::TopicPartition;
 use super::super::super::batch::RawBatch;
 use super::super::ledger::Returned;
 use super::super::{MAX_OUT, PACE};
-use crate::kafka::wire::{Cluster, Isolation, Wanted};
+use crate::kafka::wire::{BackOff, Cluster, Isolation, Wanted, backoff};
 
 /// An answer that was smaller than this is not followed by the next question at once, see [`PACE`].
 const SMALL: usize = 32 * 1024;
@@ -108,13 +108,6 @@ impl Reading {
     pub(super) fn is_at(&self, wanted: &Wanted) -> bool {
         self.assignment == wanted.assignment && self.origin == wanted.origin
     }
-}
-
-/// How long something is left alone that has failed: from the first time on twice as long each time, up to the last.
-pub(super) type BackOff = std::ops::RangeInclusive<Duration>;
-
-pub(super) fn backoff(times: &BackOff, failures: u32) -> Duration {
-    times.start().saturating_mul(2_u32.saturating_pow(failures.min(16))).min(*times.end())
 }
 
 /// A broker that is asked.

@@ -8,8 +8,9 @@ use millrace_sdk::TopicPartition;
 use super::super::super::super::batch::{RawBatch, Room};
 use super::super::super::ledger::Returned;
 use super::super::super::{MAX_OUT, PACE};
-use super::super::state::{NEARER_FOR, Reading, backoff};
+use super::super::state::{NEARER_FOR, Reading};
 use super::*;
+use crate::kafka::wire::backoff;
 use crate::kafka::wire::{Cluster, Isolation, Place};
 
 const MIB: usize = 1024 * 1024;

@@ -1,0 +1,574 @@
+//! What a producer knows, and what becomes of batches: decided here, carried out elsewhere.
+//!
+//! Of each partition one batch is on its way at a time, the next one goes when the broker has answered for it: so nothing is
+//! ever out of order, and a batch of which nobody knows whether it was written is sent again under its number, which the
+//! broker knows if it was.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::batch::{Pending, Refusal, Refused};
+use super::partitioner::{self, Sticky};
+use crate::kafka::deliveries::Answers;
+use crate::kafka::wire::{BackOff, Cluster, NewProducer, Outline, TELL_AFTER, backoff};
+
+/// How long a partition that the cluster does not have is waited for: one that was just made is not known everywhere at once.
+const APPEARS: Duration = Duration::from_secs(30);
+
+/// How long room is kept while nothing is written.
+const KEPT: Duration = Duration::from_secs(1);
+
+/// How much is sent, and when.
+#[derive(Debug, Clone)]
+pub(super) struct Limits {
+    /// Bytes of a batch, from which on it is full
+    pub(super) batch: usize,
+    /// Bytes of a record at the most
+    pub(super) record: usize,
+    /// Bytes of the batches in a request, but for a first batch that is larger
+    pub(super) request: usize,
+    /// How long a batch that is not full waits for more
+    pub(super) linger: Duration,
+    /// How long a record may be on its way; None for as long as it takes
+    pub(super) delivery: Option<Duration>,
+    /// How often a batch is sent again
+    pub(super) retries: u32,
+    /// Whether brokers tell batches that come twice
+    pub(super) idempotent: bool,
+    /// How long a partition is left alone after it was refused
+    pub(super) retry: BackOff,
+    /// How long a broker is left alone after it failed
+    pub(super) reconnect: BackOff,
+    /// How old what is known of the cluster may become
+    pub(super) look_up: Duration,
+}
+
+/// Something that is asked, and tried again when it fails.
+#[derive(Debug, Default)]
+pub(super) struct Trial {
+    busy: bool,
+    not_before: Option<Instant>,
+    /// One after the other
+    pub(super) failures: u32,
+}
+
+impl Trial {
+    /// Whether it may be tried now; else, where that depends on time alone, when.
+    fn is_free(&self, now: Instant, again: &mut Vec<Instant>) -> bool {
+        let later = self.not_before.filter(|until| *until > now);
+        again.extend(later.filter(|_| !self.busy));
+        !self.busy && later.is_none()
+    }
+
+    fn begin(&mut self) {
+        self.busy = true;
+    }
+
+    fn succeeded(&mut self) {
+        *self = Self::default();
+    }
+
+    fn failed(&mut self, now: Instant, times: &BackOff) {
+        *self = Self {
+            busy: false,
+            not_before: Some(now + backoff(times, self.failures)),
+            failures: self.failures.saturating_add(1),
+        };
+    }
+}
+
+/// A partition that is written to.
+#[derive(Debug, Default)]
+pub(super) struct Partition {
+    /// The batch that records are added to
+    pub(super) open: Option<Pending>,
+    /// Batches that go out before it, in order
+    pub(super) closed: VecDeque<Pending>,
+    /// The one that is at the broker; refused by it, or left without an answer
+    trial: Trial,
+    /// The number of the next batch's first record
+    sequence: i32,
+    /// Under which name it counts
+    name: Option<NewProducer>,
+    /// Since when the cluster does not have it
+    missing: Option<Instant>,
+}
+
+impl Partition {
+    fn is_empty(&self) -> bool {
+        self.open.is_none() && self.closed.is_empty()
+    }
+
+    fn take(&mut self) -> Option<Pending> {
+        self.closed.pop_front().or_else(|| self.open.take())
+    }
+
+    fn oldest(&self) -> Option<&Pending> {
+        self.closed.front().or(self.open.as_ref())
+    }
+}
+
+/// A topic that is written to.
+#[derive(Debug)]
+pub(super) struct Topic {
+    pub(super) name: Arc<str>,
+    /// The most bytes that a batch for it may have, as far as known
+    pub(super) most: Option<usize>,
+    pub(super) partitions: Vec<Partition>,
+    pub(super) sticky: Sticky,
+}
+
+/// A batch on its way.
+#[derive(Debug)]
+pub(super) struct Sending {
+    /// Where its topic and partition are in the state
+    place: (usize, usize),
+    pub(super) topic: Arc<str>,
+    pub(super) pending: Pending,
+    /// Under which name it goes, and with which number
+    pub(super) name: NewProducer,
+    pub(super) sequence: i32,
+}
+
+impl Sending {
+    pub(super) fn partition(&self) -> i32 {
+        i32::try_from(self.place.1).unwrap_or(i32::MAX)
+    }
+}
+
+/// What to ask.
+#[derive(Debug)]
+pub(super) enum Ask {
+    /// A broker to write
+    Write(i32, Vec<Sending>),
+    /// Any broker where partitions are
+    Places(Vec<Arc<str>>),
+    /// Any broker for a name
+    Name,
+}
+
+impl Ask {
+    /// Whom; None for any broker.
+    pub(super) fn broker(&self) -> Option<i32> {
+        match self {
+            Self::Write(broker, _) => Some(*broker),
+            Self::Places(_) | Self::Name => None,
+        }
+    }
+}
+
+/// What is to be done with a batch after the broker's answer.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// It is written
+    Written,
+    /// It goes again: the broker says why not now, or nobody knows what has become of it
+    Again(Refusal),
+    /// It goes again under another name: brokers have forgotten the one it had
+    Forgotten(Refusal),
+    /// It goes again in two halves, if it has more than one record
+    TooLarge(Refusal),
+    /// These of its records never get in, all without any; the others go again
+    Refused(Refusal, Vec<i32>),
+}
+
+/// What a producer knows.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) topics: Vec<Topic>,
+    pub(super) by_name: BTreeMap<Arc<str>, usize>,
+    pub(super) cluster: Cluster,
+    links: BTreeMap<i32, Trial>,
+    pub(super) places: Trial,
+    pub(super) naming: Trial,
+    /// Whether, and from when on, where partitions are is to be asked for
+    pub(super) look_up: Option<Instant>,
+    name: Option<NewProducer>,
+    /// Where there is something to be sent
+    busy: BTreeSet<(usize, usize)>,
+    /// How many batches are on their way
+    on_the_way: usize,
+    /// Room of batches that are gone
+    rooms: Vec<Vec<u8>>,
+    idle_since: Option<Instant>,
+    turn: usize,
+    /// Whether the user was told that something fails
+    pub(super) told: bool,
+}
+
+/// Room that is kept.
+const ROOMS: usize = 8;
+
+impl State {
+    pub(super) fn room(&mut self) -> Vec<u8> {
+        self.rooms.pop().unwrap_or_default()
+    }
+
+    pub(super) fn give_room(&mut self, room: Vec<u8>) {
+        if self.rooms.len() < ROOMS {
+            self.rooms.push(room);
+        }
+    }
+
+    /// The topic's number; it is looked up if it is new.
+    pub(super) fn topic(&mut self, name: &str, now: Instant) -> usize {
+        if let Some(index) = self.by_name.get(name) {
+            return *index;
+        }
+        let name: Arc<str> = name.into();
+        self.by_name.insert(Arc::clone(&name), self.topics.len());
+        self.topics.push(Topic { name, most: None, partitions: Vec::new(), sticky: Sticky::default() });
+        self.look_up = Some(now);
+        self.topics.len() - 1
+    }
+
+    /// What is to be asked now, and when to look again if nothing happens. What it names counts as on its way.
+    pub(super) fn asks(&mut self, limits: &Limits, now: Instant) -> (Vec<Ask>, Option<Instant>) {
+        let (mut asks, mut again) = (Vec::new(), Vec::new());
+        let due = self.due(limits, now, &mut again);
+        if let Some(at) = self.look_up.filter(|_| !self.topics.is_empty()) {
+            if at > now {
+                again.push(at);
+            } else if self.places.is_free(now, &mut again) {
+                self.look_up = None;
+                self.places.begin();
+                asks.push(Ask::Places(self.by_name.keys().cloned().collect()));
+            }
+        }
+        let name = if limits.idempotent { self.name } else { Some(NewProducer::NONE) };
+        match name {
+            Some(name) => {
+                for (broker, places) in due {
+                    asks.extend(self.ask_write(broker, places, name, limits));
+                }
+            }
+            None if due.is_empty() => {}
+            None if self.naming.is_free(now, &mut again) => {
+                self.naming.begin();
+                asks.push(Ask::Name);
+            }
+            None => {}
+        }
+        if self.busy.is_empty() && self.on_the_way == 0 && !self.rooms.is_empty() {
+            let until = *self.idle_since.get_or_insert(now) + KEPT;
+            if until <= now {
+                self.rooms = Vec::new();
+            } else {
+                again.push(until);
+            }
+        }
+        (asks, again.into_iter().min())
+    }
+
+    /// What may go to which broker. A broker with something that is due gets what else there is for it as well.
+    fn due(&mut self, limits: &Limits, now: Instant, again: &mut Vec<Instant>) -> BTreeMap<i32, Vec<(usize, usize)>> {
+        let mut by_broker: BTreeMap<i32, (bool, Vec<(usize, usize)>)> = BTreeMap::new();
+        let mut is_lost = false;
+        self.give_up_late(limits, now, again);
+        for place in &self.busy {
+            let topic = &mut self.topics[place.0];
+            let partition = &mut topic.partitions[place.1];
+            if !partition.trial.is_free(now, again) {
+                continue;
+            }
+            let index = i32::try_from(place.1).unwrap_or(i32::MAX);
+            let known = self.cluster.places.get(&*topic.name).and_then(|places| places.get(&index));
+            let Some(leader) = known.and_then(|place| place.leader) else {
+                is_lost = true;
+                continue;
+            };
+            let (some_due, places) = by_broker.entry(leader).or_default();
+            places.push(*place);
+            let waits = partition.open.as_ref().filter(|_| partition.closed.is_empty());
+            match waits.map(|open| open.since + limits.linger) {
+                Some(until) if until > now => again.push(until),
+                _ => *some_due = true,
+            }
+        }
+        if is_lost && self.look_up.is_none() {
+            self.look_up = Some(now);
+        }
+        let links = &self.links;
+        let is_free =
+            |broker: &i32, again: &mut Vec<Instant>| links.get(broker).is_none_or(|link| link.is_free(now, again));
+        by_broker.retain(|broker, (some_due, _)| *some_due && is_free(broker, again));
+        by_broker.into_iter().map(|(broker, (_, places))| (broker, places)).collect()
+    }
+
+    fn ask_write(
+        &mut self,
+        broker: i32,
+        mut places: Vec<(usize, usize)>,
+        name: NewProducer,
+        limits: &Limits,
+    ) -> Option<Ask> {
+        // Where not all fit each has its turn.
+        self.turn = self.turn.wrapping_add(1);
+        let first = self.turn % places.len().max(1);
+        places.rotate_left(first);
+        let (mut bytes, mut sendings) = (0, Vec::new());
+        for place in places {
+            let topic = &mut self.topics[place.0];
+            let partition = &mut topic.partitions[place.1];
+            let size = partition.oldest().map_or(0, Pending::size);
+            if !sendings.is_empty() && bytes + size > limits.request {
+                continue;
+            }
+            let Some(pending) = partition.take() else { continue };
+            bytes += size;
+            if partition.name != Some(name) {
+                (partition.name, partition.sequence) = (Some(name), 0);
+            }
+            let sequence = if name == NewProducer::NONE { -1 } else { partition.sequence };
+            partition.trial.begin();
+            if partition.is_empty() {
+                self.busy.remove(&place);
+            }
+            sendings.push(Sending { place, topic: Arc::clone(&topic.name), pending, name, sequence });
+        }
+        // A request names each topic once.
+        sendings.sort_by_key(|sending| sending.place);
+        self.on_the_way += sendings.len();
+        (!sendings.is_empty()).then(|| {
+            self.links.entry(broker).or_default().begin();
+            Ask::Write(broker, sendings)
+        })
+    }
+
+    /// Gives up what has waited for too long, and what the cluster has no place for.
+    fn give_up_late(&mut self, limits: &Limits, now: Instant, again: &mut Vec<Instant>) {
+        let mut late = Vec::new();
+        for place in &self.busy {
+            let topic = &mut self.topics[place.0];
+            let partition = &mut topic.partitions[place.1];
+            let index = i32::try_from(place.1).unwrap_or(i32::MAX);
+            if self.cluster.places.get(&*topic.name).is_some_and(|places| places.contains_key(&index)) {
+                partition.missing = None;
+            } else {
+                let until = *partition.missing.get_or_insert(now) + APPEARS;
+                if until <= now {
+                    late.push((*place, true));
+                    continue;
+                }
+                again.push(until);
+            }
+            if let Some((limit, oldest)) = limits.delivery.zip(partition.oldest()).filter(|_| !partition.trial.busy) {
+                let until = oldest.since + limit;
+                if until <= now {
+                    late.push((*place, false));
+                } else {
+                    again.push(until);
+                }
+            }
+        }
+        for (place, is_missing) in late {
+            let topic = &mut self.topics[place.0];
+            let partition = &mut topic.partitions[place.1];
+            let is_late = |pending: &Pending| limits.delivery.is_some_and(|limit| pending.since + limit <= now);
+            while partition.oldest().is_some_and(|oldest| is_missing || is_late(oldest)) {
+                let Some(pending) = partition.take() else { break };
+                let why = if is_missing { Refusal::Missing } else { pending.cause.clone().unwrap_or(Refusal::Late) };
+                if pending.attempts > 0 {
+                    // Perhaps it is written nevertheless: its number is not to be used again.
+                    self.name = None;
+                }
+                pending.refuse(&topic.name, &why);
+            }
+            if partition.is_empty() {
+                self.busy.remove(&place);
+            }
+        }
+    }
+
+    /// A batch is answered for, or nobody knows what has become of it.
+    pub(super) fn settle(&mut self, sending: Sending, verdict: Verdict, limits: &Limits, now: Instant) {
+        self.on_the_way -= 1;
+        let Sending { place, topic, mut pending, name, .. } = sending;
+        pending.attempts += 1;
+        let partition = &mut self.topics[place.0].partitions[place.1];
+        let again = match verdict {
+            Verdict::Written => {
+                partition.trial.succeeded();
+                partition.sequence = after(partition.sequence, pending.records());
+                let room = pending.written();
+                room.into_iter().for_each(|room| self.give_room(room));
+                return;
+            }
+            Verdict::Again(why) => {
+                self.look_up.get_or_insert(now);
+                Some(why)
+            }
+            Verdict::Forgotten(why) => {
+                self.name = self.name.filter(|current| *current != name);
+                Some(why)
+            }
+            Verdict::TooLarge(why) if pending.records() > 1 => {
+                partition.trial.succeeded();
+                let half = pending.records() as usize / 2;
+                let parts = pending.parts(&topic, &why, |number| Some(usize::from(number >= half)));
+                parts.into_iter().rev().for_each(|part| partition.closed.push_front(part));
+                self.busy.insert(place);
+                return;
+            }
+            Verdict::TooLarge(why) => {
+                partition.trial.succeeded();
+                pending.refuse(&topic, &why);
+                return;
+            }
+            Verdict::Refused(why, records) => {
+                partition.trial.succeeded();
+                let is_in = |number: usize| {
+                    !records.is_empty() && !records.iter().any(|one| usize::try_from(*one) == Ok(number))
+                };
+                let rest = pending.parts(&topic, &why, |number| is_in(number).then_some(0));
+                rest.into_iter().for_each(|rest| partition.closed.push_front(rest));
+                if !partition.is_empty() {
+                    self.busy.insert(place);
+                }
+                return;
+            }
+        };
+        partition.trial.failed(now, &limits.retry);
+        if pending.attempts > limits.retries {
+            self.name = None;
+            pending.refuse(&topic, &again.unwrap_or(Refusal::Late));
+        } else {
+            pending.cause = again;
+            partition.closed.push_front(pending);
+            self.busy.insert(place);
+        }
+    }
+
+    /// A broker has answered, and is not to be asked for so long; or has not.
+    pub(super) fn link(&mut self, broker: i32, answered: Option<Duration>, limits: &Limits, now: Instant) -> u32 {
+        let link = self.links.entry(broker).or_default();
+        match answered {
+            Some(throttled) => {
+                link.succeeded();
+                link.not_before = (!throttled.is_zero()).then(|| now + throttled);
+            }
+            None => {
+                link.failed(now, &limits.reconnect);
+                // Whom it led may have another leader by now.
+                self.look_up.get_or_insert(now);
+            }
+        }
+        link.failures
+    }
+
+    /// Where partitions are.
+    pub(super) fn found(&mut self, cluster: Cluster, limits: &Limits, now: Instant) {
+        self.cluster = cluster;
+        let mut is_complete = true;
+        for topic in &mut self.topics {
+            let count = self.cluster.places.get(&*topic.name).map_or(0, |places| places.len());
+            if count > topic.partitions.len() {
+                topic.partitions.resize_with(count, Partition::default);
+            }
+            is_complete &= count > 0;
+        }
+        let places = &self.cluster.places;
+        is_complete &= self.busy.iter().all(|(topic, partition)| {
+            let of_topic = places.get(&*self.topics[*topic].name);
+            let place = i32::try_from(*partition).ok().and_then(|partition| of_topic?.get(&partition));
+            place.is_some_and(|place| place.leader.is_some())
+        });
+        if is_complete {
+            self.places.succeeded();
+            self.look_up = Some(now + limits.look_up);
+        } else {
+            self.places.failed(now, &limits.retry);
+            self.look_up = Some(now);
+        }
+        // Brokers that are gone are not asked again, and nobody hears of them.
+        self.links.retain(|id, link| link.busy || self.cluster.brokers.contains_key(id));
+    }
+
+    /// Nobody has said where partitions are.
+    pub(super) fn not_found(&mut self, limits: &Limits, now: Instant) {
+        self.places.failed(now, &limits.reconnect);
+        self.look_up = Some(now);
+    }
+
+    /// A broker has given a name, or not.
+    pub(super) fn named(&mut self, name: Option<NewProducer>, limits: &Limits, now: Instant) {
+        match name {
+            Some(_) => self.naming.succeeded(),
+            None => self.naming.failed(now, &limits.retry),
+        }
+        self.name = name;
+    }
+
+    /// The worst that is going on: a partition that is refused again and again, with the reason.
+    pub(super) fn trouble(&self) -> Option<(&str, usize, &Refusal)> {
+        let busy = self.busy.iter().map(|(topic, partition)| (&self.topics[*topic], *partition));
+        busy.filter(|(topic, partition)| topic.partitions[*partition].trial.failures >= TELL_AFTER).find_map(
+            |(topic, partition)| {
+                let why = topic.partitions[partition].oldest()?.cause.as_ref()?;
+                Some((&*topic.name, partition, why))
+            },
+        )
+    }
+
+    /// Whether nothing has failed lately.
+    pub(super) fn is_well(&self) -> bool {
+        let all = self.links.values().chain([&self.places, &self.naming]);
+        all.into_iter().all(|trial| trial.failures < TELL_AFTER)
+            && self
+                .busy
+                .iter()
+                .all(|(topic, partition)| self.topics[*topic].partitions[*partition].trial.failures < TELL_AFTER)
+    }
+
+    /// Adds a record to a batch of its partition. The topic's partitions are known.
+    pub(super) fn add(
+        &mut self,
+        index: usize,
+        partition: Option<i32>,
+        record: &Outline<'_>,
+        owner: &Arc<Answers<Refused>>,
+        limits: &Limits,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        let State { topics, cluster, rooms, busy, .. } = self;
+        let topic = &mut topics[index];
+        let (size, count) = (record.alone(), topic.partitions.len());
+        if size > limits.record {
+            return Err(Refusal::TooLarge(size));
+        }
+        let number = match (partition, record.key) {
+            (Some(partition), _) => usize::try_from(partition)
+                .ok()
+                .filter(|number| *number < count)
+                .ok_or(Refusal::NoPartition(partition, count))?,
+            (None, Some(key)) => partitioner::of_key(key, count),
+            (None, None) => {
+                let places = cluster.places.get(&*topic.name);
+                let leader = |index: usize| places?.get(&i32::try_from(index).ok()?)?.leader;
+                topic.sticky.next(size, count, |index| leader(index).is_some())
+            }
+        };
+        let most = limits.batch.min(topic.most.unwrap_or(usize::MAX));
+        let Some(partition) = topic.partitions.get_mut(number) else { return Err(Refusal::Missing) };
+        if partition.is_empty() {
+            busy.insert((index, number));
+            self.idle_since = None;
+        }
+        if let Some(full) = partition.open.take_if(|open| open.size() + size > most) {
+            partition.closed.push_back(full);
+        }
+        let open = partition.open.get_or_insert_with(|| Pending::new(rooms.pop().unwrap_or_default(), now));
+        open.add(record, owner);
+        Ok(())
+    }
+}
+
+/// The number after so many records; after the last one comes 0.
+fn after(sequence: i32, records: u32) -> i32 {
+    let next = i64::from(sequence) + i64::from(records);
+    i32::try_from(next & i64::from(i32::MAX)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;
