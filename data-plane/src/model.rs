@@ -18,6 +18,14 @@ pub struct TaskId {
     pub index: u32,
 }
 
+impl TaskId {
+    /// By which name Kafka knows the task's own clients, unless the user says otherwise.
+    #[must_use]
+    pub fn client_id(&self) -> String {
+        format!("millrace-{}.{}-{}", self.tenant, self.connector, self.index)
+    }
+}
+
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}-{}", self.tenant, self.connector, self.index)

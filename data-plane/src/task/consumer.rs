@@ -238,10 +238,9 @@ pub(super) const USUAL_PARTITIONS: usize = 8;
 
 /// The settings of a task's consumer, but for its shares of memory ([`with_memory`]).
 pub(super) fn settings(spec: &TaskSpec, sink: &SinkSettings, config: &Flat) -> Result<ClientSettings> {
-    let client_id = format!("millrace-{}.{}-{}", spec.id.tenant, spec.id.connector, spec.id.index);
     Ok(ClientSettings::build(ClientKind::Consumer, &spec.tenant_settings, config)?
         .with_default("group.id", group_id(&spec.id.tenant, &spec.id.connector))
-        .with_default("client.id", client_id)
+        .with_default("client.id", spec.id.client_id())
         .with_default("fetch.queue.backoff.ms", QUEUE_BACKOFF_MS)
         .with("group.instance.id", instance_id(&spec.id, &sink.topics, &sink.topics_regex))
         .with("statistics.interval.ms", STATISTICS_INTERVAL_MS))

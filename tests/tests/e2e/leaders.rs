@@ -1,7 +1,9 @@
-//! Brokers of a cluster die while a sink reads it: whoever leads its partitions then is read, and nothing is lost or overtaken.
+//! Brokers of a cluster die while a sink reads it and a source writes to it: whoever leads its partitions then is asked, and
+//! nothing is lost, overtaken or, by the source, written twice.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -11,7 +13,11 @@ use millrace_tests::rest::Rest;
 use millrace_tests::standalone::Standalone;
 use millrace_tests::unique;
 use millrace_tests::wait::eventually;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use rdkafka::{Offset, TopicPartitionList};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -130,6 +136,83 @@ fn repeats(partition: u32, numbers: &[u32]) -> usize {
     repeats
 }
 
+/// A source that writes numbers, line after line, at a pace, until it is told to stop.
+struct Source {
+    rest: Rest,
+    name: String,
+    topic: String,
+    client: ClientConfig,
+    stop: Arc<AtomicBool>,
+    writing: JoinHandle<u32>,
+}
+
+impl Source {
+    async fn start(kafka: &KafkaCluster, rest: &Rest, folder: &Path) -> Self {
+        let (name, topic, stop) = (unique("lines"), unique("lines"), Arc::new(AtomicBool::new(false)));
+        kafka.create_topic(&topic, PARTITIONS.cast_signed()).await;
+        let path = folder.join("lines.txt");
+        let mut file = std::fs::File::create(&path).unwrap();
+        let converter = "org.apache.kafka.connect.storage.StringConverter";
+        let config = json!({
+            "connector.class": "org.apache.kafka.connect.file.FileStreamSourceConnector", "tasks.max": "1",
+            "topic": topic, "file": path, "key.converter": converter, "value.converter": converter,
+            "producer.override.bootstrap.servers": kafka.bootstrap(),
+            "producer.override.compression.type": "lz4",
+            "admin.override.bootstrap.servers": kafka.bootstrap(),
+        });
+        rest.create(&name, config).await;
+        let is_over = Arc::clone(&stop);
+        let writing = tokio::spawn(async move {
+            let (mut pace, mut count) = (tokio::time::interval(PACE), 0);
+            while !is_over.load(Ordering::Relaxed) && count < MOST {
+                pace.tick().await;
+                // Enough for several partitions: without a key some bytes go to one, then some to the next.
+                let lines: String = (count..count + 20).map(|number| format!("{number:01000}\n")).collect();
+                file.write_all(lines.as_bytes()).unwrap();
+                count += 20;
+            }
+            count
+        });
+        Self { rest: rest.clone(), name, topic, client: kafka.client(), stop, writing }
+    }
+
+    /// Ends it; all its numbers are there, once, in order, by the same life of the task.
+    async fn end(self) -> u32 {
+        self.stop.store(true, Ordering::Relaxed);
+        let end = self.writing.await.unwrap();
+        self.rest.wait_state(&self.name, "RUNNING", 1, LIMIT).await;
+        let (topic, mut client) = (self.topic, self.client);
+        client.set("group.id", "nobody").set("auto.offset.reset", "earliest");
+        let read = tokio::task::spawn_blocking(move || {
+            let consumer: BaseConsumer = client.create().unwrap();
+            let mut all = TopicPartitionList::new();
+            (0..PARTITIONS.cast_signed()).for_each(|partition| {
+                all.add_partition_offset(&topic, partition, Offset::Beginning).unwrap();
+            });
+            consumer.assign(&all).unwrap();
+            let (mut numbers, mut found) = (BTreeMap::<i32, Vec<u32>>::new(), 0);
+            let begun = Instant::now();
+            // A little longer than for all: what is there twice comes after it.
+            while begun.elapsed() < LIMIT {
+                let Some(record) = consumer.poll(Duration::from_secs(2)) else {
+                    if found >= end { break } else { continue }
+                };
+                let Ok(record) = record else { continue };
+                let text = std::str::from_utf8(record.payload().unwrap()).unwrap();
+                numbers.entry(record.partition()).or_default().push(text.parse().unwrap());
+                found += 1;
+            }
+            numbers
+        });
+        let numbers = read.await.unwrap();
+        let repeats: usize = numbers.iter().map(|(partition, of_one)| repeats(partition.cast_unsigned(), of_one)).sum();
+        assert_eq!(repeats, 0, "numbers that are there again");
+        let found: BTreeSet<u32> = numbers.into_values().flatten().collect();
+        assert!(found.iter().copied().eq(0..end), "{} of {end} numbers", found.len());
+        end
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn leaders_and_the_coordinator_die_and_nothing_is_lost() {
     let begun = Instant::now();
@@ -145,6 +228,7 @@ async fn leaders_and_the_coordinator_die_and_nothing_is_lost() {
         "consumer.override.bootstrap.servers": kafka.bootstrap(),
     });
     rest.create(&sink, config).await;
+    let source = Source::start(&kafka, &rest, millrace.folder()).await;
     let flow = Flow::start(&kafka, &topic);
     let written = Written { file, rest, sink };
     written.wait_for(1_000).await;
@@ -180,12 +264,14 @@ async fn leaders_and_the_coordinator_die_and_nothing_is_lost() {
         kafka.wait_in_sync("__consumer_offsets", 1).await;
         println!("{:?}: broker {killed} is back", begun.elapsed());
     }
+    let numbers = source.end().await;
     let end = flow.end().await;
     assert!(end < MOST, "{end} numbers: nothing flowed any more when brokers were killed");
     written.wait_for_all(end).await;
     let repeats: usize = written.numbers().iter().map(|(partition, numbers)| repeats(*partition, numbers)).sum();
     println!("{:?}: {end} numbers, and {repeats} of them again", begun.elapsed());
     written.rest.wait_state(&written.sink, "RUNNING", 1, LIMIT).await;
+    println!("{:?}: the source has written {numbers} numbers", begun.elapsed());
 
     // Where records are not is not what the user is to be told.
     let log = millrace.process().log();

@@ -1,7 +1,8 @@
-//! A Kafka with TLS of its own authority that asks for a login or a certificate: sinks read it, each record arrives, and what is
-//! wrong is said in the status, without secrets.
+//! A Kafka with TLS of its own authority that asks for a login or a certificate: sources write to it and sinks read it, each
+//! record arrives, and what is wrong is said in the status, without secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,6 @@ use millrace_tests::rest::Rest;
 use millrace_tests::standalone::Standalone;
 use millrace_tests::unique;
 use millrace_tests::wait::eventually;
-use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use serde_json::{Map, Value};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -64,34 +64,56 @@ struct Sink {
     user: &'static str,
 }
 
-/// Sinks of one topic.
+/// Sources and sinks of one topic.
 struct Scenario {
     kafka: KafkaCluster,
     rest: Rest,
     folder: PathBuf,
     topic: String,
+    sources: Vec<String>,
 }
+
+/// Settings of a client.
+type Settings = Vec<(&'static str, String)>;
 
 impl Scenario {
     /// A sink whose consumer has these settings.
-    async fn create(&self, name: &str, listener: &str, settings: &[(&str, &str)]) {
+    async fn create(&self, name: &str, listener: &str, settings: &Settings) {
+        let mut config = self.of_files("FileStreamSinkConnector", name);
+        config.insert("topics".to_owned(), self.topic.clone().into());
+        self.put(&mut config, "consumer", listener, settings);
+        self.rest.create(name, Value::Object(config)).await;
+    }
+
+    /// A source whose producer has these settings; `of_admin` are those of the client that looks for its topic.
+    async fn create_source(&self, name: &str, listener: &str, settings: &Settings, of_admin: &Settings) {
+        std::fs::write(self.file(name), "").unwrap();
+        let mut config = self.of_files("FileStreamSourceConnector", name);
+        config.insert("topic".to_owned(), self.topic.clone().into());
+        self.put(&mut config, "producer", listener, settings);
+        self.put(&mut config, "admin", listener, of_admin);
+        self.rest.create(name, Value::Object(config)).await;
+    }
+
+    fn of_files(&self, class: &str, name: &str) -> Map<String, Value> {
         let mut config = Map::new();
-        let file = self.file(name);
         for (key, value) in [
-            ("connector.class", "org.apache.kafka.connect.file.FileStreamSinkConnector"),
-            ("tasks.max", "1"),
-            ("topics", &self.topic),
-            ("file", &file),
-            ("key.converter", "org.apache.kafka.connect.storage.StringConverter"),
-            ("value.converter", "org.apache.kafka.connect.storage.StringConverter"),
-            ("consumer.override.bootstrap.servers", &self.kafka.bootstrap_of(listener)),
+            ("connector.class", format!("org.apache.kafka.connect.file.{class}")),
+            ("tasks.max", "1".to_owned()),
+            ("file", self.file(name)),
+            ("key.converter", "org.apache.kafka.connect.storage.StringConverter".to_owned()),
+            ("value.converter", "org.apache.kafka.connect.storage.StringConverter".to_owned()),
         ] {
             config.insert(key.to_owned(), value.into());
         }
-        for (key, value) in settings {
-            config.insert(format!("consumer.override.{key}"), (*value).into());
+        config
+    }
+
+    fn put(&self, config: &mut Map<String, Value>, client: &str, listener: &str, settings: &Settings) {
+        let bootstrap = ("bootstrap.servers", self.kafka.bootstrap_of(listener));
+        for (key, value) in settings.iter().chain([&bootstrap]) {
+            config.insert(format!("{client}.override.{key}"), value.clone().into());
         }
-        self.rest.create(name, Value::Object(config)).await;
     }
 
     fn file(&self, name: &str) -> String {
@@ -102,46 +124,51 @@ impl Scenario {
         std::fs::read_to_string(self.folder.join(name)).unwrap()
     }
 
-    /// A sink that logs in.
-    async fn create_login(&self, name: &str, mechanism: &str, password: &str, ca: &str) {
+    /// What logs in.
+    fn login(&self, mechanism: &str, password: &str, ca: &str) -> Settings {
         let (module, user) = if mechanism == "PLAIN" { (PLAIN, "alice") } else { (SCRAM, "bob") };
         let jaas = format!("{module} required username=\"{user}\" password=\"{password}\";");
-        let settings = [
-            ("security.protocol", "SASL_SSL"),
-            ("sasl.mechanism", mechanism),
-            ("sasl.jaas.config", &jaas),
-            ("ssl.truststore.type", "PEM"),
-            ("ssl.truststore.certificates", &self.pem(ca)),
+        vec![
+            ("security.protocol", "SASL_SSL".to_owned()),
+            ("sasl.mechanism", mechanism.to_owned()),
+            ("sasl.jaas.config", jaas),
+            ("ssl.truststore.type", "PEM".to_owned()),
+            ("ssl.truststore.certificates", self.pem(ca)),
+        ]
+    }
+
+    /// What has a certificate, or not the one it needs.
+    fn certificate(&self, has_one: bool) -> Settings {
+        let mut settings = vec![
+            ("security.protocol", "SSL".to_owned()),
+            ("ssl.truststore.type", "PEM".to_owned()),
+            ("ssl.truststore.certificates", self.pem("ca.pem")),
         ];
-        self.create(name, "LOGIN", &settings).await;
-    }
-
-    /// A sink with a certificate, or without the one it needs.
-    async fn create_certificate(&self, name: &str, has_one: bool) {
-        let (ca, chain, key) = (self.pem("ca.pem"), self.pem("client.crt"), self.pem("client.key"));
-        let trust =
-            [("security.protocol", "SSL"), ("ssl.truststore.type", "PEM"), ("ssl.truststore.certificates", &*ca)];
-        let own =
-            [("ssl.keystore.type", "PEM"), ("ssl.keystore.certificate.chain", &*chain), ("ssl.keystore.key", &*key)];
-        let settings = if has_one { [&trust[..], &own].concat() } else { trust.to_vec() };
-        self.create(name, "CERTIFICATE", &settings).await;
-    }
-
-    /// A sink for each way in.
-    async fn create_all(&self) -> Vec<Sink> {
-        let mut sinks = Vec::new();
-        for (mechanism, password, user) in [
-            ("PLAIN", "secret-of-alice", "User:alice"),
-            ("SCRAM-SHA-256", "secret-of-bob", "User:bob"),
-            ("SCRAM-SHA-512", "secret-of-bob", "User:bob"),
-        ] {
-            let name = unique(&mechanism.to_lowercase());
-            self.create_login(&name, mechanism, password, "ca.pem").await;
-            sinks.push(Sink { name, listener: "LOGIN", user });
+        if has_one {
+            settings.push(("ssl.keystore.type", "PEM".to_owned()));
+            settings.push(("ssl.keystore.certificate.chain", self.pem("client.crt")));
+            settings.push(("ssl.keystore.key", self.pem("client.key")));
         }
-        let name = unique("certificate");
-        self.create_certificate(&name, true).await;
-        sinks.push(Sink { name, listener: "CERTIFICATE", user: "User:CN=client,O=test-client" });
+        settings
+    }
+
+    /// A sink and a source for each way in.
+    async fn create_all(&mut self) -> Vec<Sink> {
+        let login = |mechanism, password, user| ("LOGIN", self.login(mechanism, password, "ca.pem"), user);
+        let ways = [
+            login("PLAIN", "secret-of-alice", "User:alice"),
+            login("SCRAM-SHA-256", "secret-of-bob", "User:bob"),
+            login("SCRAM-SHA-512", "secret-of-bob", "User:bob"),
+            ("CERTIFICATE", self.certificate(true), "User:CN=client,O=test-client"),
+        ];
+        let mut sinks = Vec::new();
+        for (listener, settings, user) in ways {
+            let (name, source) = (unique("sink"), unique("source"));
+            self.create_source(&source, listener, &settings, &settings).await;
+            self.create(&name, listener, &settings).await;
+            sinks.push(Sink { name, listener, user });
+            self.sources.push(source);
+        }
         sinks
     }
 
@@ -158,15 +185,14 @@ impl Scenario {
         .await;
     }
 
-    /// Produces records with these numbers.
+    /// Has sources produce records with these numbers, each some of them.
     fn produce(&self, numbers: std::ops::Range<u32>) {
-        let producer: ThreadedProducer<DefaultProducerContext> = self.kafka.client().create().unwrap();
-        for number in numbers {
-            let text = number.to_string();
-            let record: BaseRecord<'_, (), str> = BaseRecord::to(&self.topic).payload(&text);
-            producer.send(record.partition(number.cast_signed() % PARTITIONS)).unwrap();
+        for (index, source) in self.sources.iter().enumerate() {
+            let own = numbers.clone().skip(index).step_by(self.sources.len());
+            let lines: String = own.map(|number| format!("{number}\n")).collect();
+            let mut file = std::fs::OpenOptions::new().append(true).open(self.file(source)).unwrap();
+            file.write_all(lines.as_bytes()).unwrap();
         }
-        producer.flush(LIMIT).unwrap();
     }
 
     /// Waits until all numbers below `end` are in a sink's file, and nothing else.
@@ -198,12 +224,17 @@ impl Scenario {
             ("stranger", "SCRAM-SHA-256", "secret-of-bob", "stranger.pem", "certificate verify failed"),
         ] {
             let name = unique(&format!("wrong_{name}"));
-            self.create_login(&name, mechanism, password, ca).await;
+            self.create(&name, "LOGIN", &self.login(mechanism, password, ca)).await;
             wrong.push((name, said));
         }
         let name = unique("wrong_certificate");
-        self.create_certificate(&name, false).await;
+        self.create(&name, "CERTIFICATE", &self.certificate(false)).await;
         wrong.push((name, "bad certificate"));
+        let name = unique("wrong_source");
+        let right = self.login("PLAIN", "secret-of-alice", "ca.pem");
+        self.create_source(&name, "LOGIN", &self.login("PLAIN", "secret-but-wrong", "ca.pem"), &right).await;
+        std::fs::write(self.file(&name), "this is not written\n").unwrap();
+        wrong.push((name, "Invalid username or password"));
         for (name, said) in wrong {
             eventually(&format!("{name} says {said}"), LIMIT, || async {
                 let described = millrace.describe(&name);
@@ -241,9 +272,9 @@ async fn passwords_and_certificates_open_a_kafka_with_tls() {
     let kafka = secured(&folder).await;
     let topic = unique("secured");
     kafka.create_topic(&topic, PARTITIONS).await;
-    let mut scenario = Scenario { kafka, rest: millrace.rest(), folder, topic };
-    scenario.produce(0..RECORDS);
+    let mut scenario = Scenario { kafka, rest: millrace.rest(), folder, topic, sources: Vec::new() };
     let sinks = scenario.create_all().await;
+    scenario.produce(0..RECORDS);
     for sink in &sinks {
         scenario.wait_for(&sink.name, RECORDS).await;
         scenario.rest.wait_state(&sink.name, "RUNNING", 1, LIMIT).await;

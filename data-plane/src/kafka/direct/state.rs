@@ -286,8 +286,8 @@ impl State {
                 _ => *some_due = true,
             }
         }
-        if is_lost && self.look_up.is_none() {
-            self.look_up = Some(now);
+        if is_lost {
+            self.look_up = sooner(self.look_up, now);
         }
         let links = &self.links;
         let is_free =
@@ -395,10 +395,7 @@ impl State {
                 room.into_iter().for_each(|room| self.give_room(room));
                 return;
             }
-            Verdict::Again(why) => {
-                self.look_up.get_or_insert(now);
-                Some(why)
-            }
+            Verdict::Again(why) => Some(why),
             Verdict::Forgotten(why) => {
                 self.name = self.name.filter(|current| *current != name);
                 Some(why)
@@ -430,6 +427,7 @@ impl State {
             }
         };
         partition.trial.failed(now, &limits.retry);
+        self.look_up = sooner(self.look_up, now);
         if pending.attempts > limits.retries {
             self.name = None;
             pending.refuse(&topic, &again.unwrap_or(Refusal::Late));
@@ -451,7 +449,7 @@ impl State {
             None => {
                 link.failed(now, &limits.reconnect);
                 // Whom it led may have another leader by now.
-                self.look_up.get_or_insert(now);
+                self.look_up = sooner(self.look_up, now);
             }
         }
         link.failures
@@ -562,6 +560,10 @@ impl State {
         open.add(record, owner);
         Ok(())
     }
+}
+
+fn sooner(planned: Option<Instant>, at: Instant) -> Option<Instant> {
+    Some(planned.map_or(at, |planned| planned.min(at)))
 }
 
 /// The number after so many records; after the last one comes 0.

@@ -42,7 +42,8 @@ impl Sender {
     pub(super) fn open(life: &Life, client: &ClientSettings) -> Result<Self> {
         let reporter = life.reporter.clone();
         let tell = Box::new(move |text| reporter.remark(SUBJECT, text));
-        Ok(Self { producer: DirectProducer::start(client, tell)? })
+        let client = client.clone().with_default("client.id", life.spec.id.client_id());
+        Ok(Self { producer: DirectProducer::start(&client, tell)? })
     }
 
     /// Transforms and encodes a batch and hands it to the producer.

@@ -14,6 +14,7 @@ use crate::kafka::wire::{Aborted, Apart, Codec, Isolation, Place, Produced, code
 
 const PARTITIONS: usize = 3;
 const BROKERS: i32 = 2;
+const HOUR: Duration = Duration::from_secs(3600);
 
 fn limits() -> Limits {
     let times = Duration::from_millis(10)..=Duration::from_millis(40);
@@ -27,7 +28,7 @@ fn limits() -> Limits {
         idempotent: true,
         retry: times.clone(),
         reconnect: times,
-        look_up: Duration::from_secs(1),
+        look_up: HOUR,
     }
 }
 
@@ -155,7 +156,8 @@ proptest! {
         let rng = StdRng::seed_from_u64(seed);
         let logs = (0..PARTITIONS).map(|_| Log::default()).collect();
         let mut model = Model { rng, logs, names: 0, most, forgot: false };
-        let (mut state, limits, mut now) = (State::default(), limits(), Instant::now());
+        let (mut state, limits, start) = (State::default(), limits(), Instant::now());
+        let mut now = start;
         state.topic("t", now);
         state.found(model.cluster(), &limits, now);
         let mut deliveries = Deliveries::default();
@@ -183,6 +185,7 @@ proptest! {
             }
         }
         prop_assert!(state.busy.is_empty() && state.on_the_way == 0);
+        prop_assert!(now < start + HOUR, "it waited until places are looked up anyway");
         for (log, sent) in model.logs.iter().zip(&sent) {
             let mut seen = std::collections::HashSet::new();
             let first: Vec<u32> = log.records.iter().copied().filter(|record| seen.insert(*record)).collect();
