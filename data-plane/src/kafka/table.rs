@@ -144,14 +144,20 @@ const PRODUCER: &[(&str, Action)] = &[
     ("max.block.ms", Ignored("a full buffer slows the task down instead")),
     ("max.in.flight.requests.per.connection", Same),
     ("max.request.size", Renamed("message.max.bytes")),
-    ("metadata.max.idle.ms", Ignored("librdkafka forgets idle topics by itself")),
+    ("metadata.max.idle.ms", Ignored("what is known of a topic is small")),
     ("retries", Same),
     ("transaction.timeout.ms", Same),
     ("transactional.id", Refused("it follows from tenant, connector and task, and fences a predecessor")),
     ("partitioner.class", Refused(CODE)),
     ("partitioner.ignore.keys", Ignored("keys always decide the partition, as in Java's default")),
-    ("partitioner.adaptive.partitioning.enable", Ignored("records without key are spread by librdkafka")),
-    ("partitioner.availability.timeout.ms", Ignored("records without key are spread by librdkafka")),
+    (
+        "partitioner.adaptive.partitioning.enable",
+        Ignored("records without a key go to partitions that have a leader, some bytes to one, then some to the next"),
+    ),
+    (
+        "partitioner.availability.timeout.ms",
+        Ignored("records without a key go to partitions that have a leader, some bytes to one, then some to the next"),
+    ),
     ("key.serializer", Refused(CONVERTERS)),
     ("value.serializer", Refused(CONVERTERS)),
 ];

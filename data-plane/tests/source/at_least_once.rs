@@ -37,6 +37,33 @@ async fn ten_thousand_records_arrive_once_over_a_stop_and_a_restart() {
     names.clean().await;
 }
 
+/// librdkafka, an implementation of its own, reads what was packed.
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_of_every_codec_and_size_arrive() {
+    let Some(bootstrap) = bootstrap() else { return };
+    let each = ["gzip", "snappy", "lz4", "zstd", "none"].map(|codec| (codec, Names::new(bootstrap.clone()))).map(
+        |(codec, names)| async move {
+            let mut around = around();
+            let mut settings = vec![("limit", "3000"), ("producer.override.compression.type", codec)];
+            if codec == "none" {
+                // Neither numbered nor confirmed by all, a few records at a time
+                settings.push(("producer.override.acks", "1"));
+                settings.push(("producer.override.enable.idempotence", "false"));
+                settings.push(("producer.override.batch.size", "500"));
+                settings.push(("producer.override.linger.ms", "0"));
+            }
+            let task = around.start(names.spec(&settings));
+            around.wait_for(TaskState::Running).await;
+            reaches(&names, 3000).await;
+            task.stop().await;
+            let numbers = numbers(&read_all(&names.bootstrap, &names.topic).await);
+            assert!(numbers.len() == 3000 && numbers.values().all(|times| *times == 1), "{codec}");
+            names.clean().await;
+        },
+    );
+    futures::future::join_all(each).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_records_fail_the_task_or_are_skipped_as_told() {
     let Some(bootstrap) = bootstrap() else { return };

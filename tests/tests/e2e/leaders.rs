@@ -273,12 +273,15 @@ async fn leaders_and_the_coordinator_die_and_nothing_is_lost() {
     written.rest.wait_state(&written.sink, "RUNNING", 1, LIMIT).await;
     println!("{:?}: the source has written {numbers} numbers", begun.elapsed());
 
-    // Where records are not is not what the user is to be told.
+    says_nothing_more(&mut millrace, &written.sink).await;
+}
+
+/// Where records are not is not what the user is to be told, nor a broker that leads nothing.
+async fn says_nothing_more(millrace: &mut Standalone, sink: &str) {
     let log = millrace.process().log();
     assert!(!log.contains("requested offset not available"), "a remark on what librdkafka is not to read");
-    // Nor a broker that leads nothing.
     eventually("no word of brokers that lead nothing", Duration::from_secs(15), || async {
-        let described = millrace.describe(&written.sink);
+        let described = millrace.describe(sink);
         if described.contains("records cannot be read") { Err(described) } else { Ok(()) }
     })
     .await;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::asking::{Ask, Sending};
 use super::batch::Refusal;
 use super::shared::Shared;
-use super::state::{Ask, Sending, Verdict};
+use super::state::Verdict;
 use crate::kafka::wire::{Cluster, Connection, Fault, NewProducer, ProduceRequest, Produced, code};
 
 /// A question that was answered, or not.

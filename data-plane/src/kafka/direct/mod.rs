@@ -4,12 +4,15 @@
 //!
 //! What a partition's batches go through is decided in `state`; `exchange` carries it out.
 
+mod asking;
 mod batch;
 mod exchange;
 mod partitioner;
 mod settings;
 mod shared;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;

@@ -7,14 +7,13 @@ use millrace_sdk::{Error, Result};
 use tokio::sync::Notify;
 
 use super::Tell;
+use super::asking::{APPEARS, Ask, Sending};
 use super::batch::Refusal;
 use super::exchange::{Brought, Exchanged, verdict};
 use super::settings::Settings;
-use super::state::{Ask, Sending, State, Verdict};
+use super::state::{State, Verdict};
+use crate::kafka::not_allowed;
 use crate::kafka::wire::{Cluster, Connection, Fault, Produced, TELL_AFTER, code};
-
-/// How long a topic that the cluster does not have is waited for before that is an error.
-const APPEARS: Duration = Duration::from_secs(30);
 
 pub(super) struct Shared {
     pub(super) settings: Settings,
@@ -70,7 +69,7 @@ impl Shared {
                 }
                 match error {
                     Some(code::TOPIC_AUTHORIZATION_FAILED) => {
-                        return Err(unauthorized(&topic.name));
+                        return Err(not_allowed(&topic.name));
                     }
                     Some(_) if since.elapsed() > APPEARS => {
                         return Err(Error::transient(format!("Kafka does not have the topic {}", topic.name)));
@@ -213,9 +212,4 @@ impl Shared {
         drop(state);
         (self.tell)(trouble);
     }
-}
-
-/// The tenant may not write to a topic.
-fn unauthorized(topic: &str) -> Error {
-    Error::bad_config(format!("not allowed to write to the topic {topic}: grant WRITE to the tenant's Kafka user"))
 }

@@ -8,16 +8,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::asking::Sending;
 use super::batch::{Pending, Refusal, Refused};
 use super::partitioner::{self, Sticky};
 use crate::kafka::deliveries::Answers;
 use crate::kafka::wire::{BackOff, Cluster, NewProducer, Outline, TELL_AFTER, backoff};
-
-/// How long a partition that the cluster does not have is waited for: one that was just made is not known everywhere at once.
-const APPEARS: Duration = Duration::from_secs(30);
-
-/// How long room is kept while nothing is written.
-const KEPT: Duration = Duration::from_secs(1);
 
 /// How much is sent, and when.
 #[derive(Debug, Clone)]
@@ -47,21 +42,21 @@ pub(super) struct Limits {
 /// Something that is asked, and tried again when it fails.
 #[derive(Debug, Default)]
 pub(super) struct Trial {
-    busy: bool,
-    not_before: Option<Instant>,
+    pub(super) busy: bool,
+    pub(super) not_before: Option<Instant>,
     /// One after the other
     pub(super) failures: u32,
 }
 
 impl Trial {
     /// Whether it may be tried now; else, where that depends on time alone, when.
-    fn is_free(&self, now: Instant, again: &mut Vec<Instant>) -> bool {
+    pub(super) fn is_free(&self, now: Instant, again: &mut Vec<Instant>) -> bool {
         let later = self.not_before.filter(|until| *until > now);
         again.extend(later.filter(|_| !self.busy));
         !self.busy && later.is_none()
     }
 
-    fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         self.busy = true;
     }
 
@@ -86,25 +81,25 @@ pub(super) struct Partition {
     /// Batches that go out before it, in order
     pub(super) closed: VecDeque<Pending>,
     /// The one that is at the broker; refused by it, or left without an answer
-    trial: Trial,
+    pub(super) trial: Trial,
     /// The number of the next batch's first record
-    sequence: i32,
+    pub(super) sequence: i32,
     /// Under which name it counts
-    name: Option<NewProducer>,
+    pub(super) name: Option<NewProducer>,
     /// Since when the cluster does not have it
-    missing: Option<Instant>,
+    pub(super) missing: Option<Instant>,
 }
 
 impl Partition {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.open.is_none() && self.closed.is_empty()
     }
 
-    fn take(&mut self) -> Option<Pending> {
+    pub(super) fn take(&mut self) -> Option<Pending> {
         self.closed.pop_front().or_else(|| self.open.take())
     }
 
-    fn oldest(&self) -> Option<&Pending> {
+    pub(super) fn oldest(&self) -> Option<&Pending> {
         self.closed.front().or(self.open.as_ref())
     }
 }
@@ -117,45 +112,6 @@ pub(super) struct Topic {
     pub(super) most: Option<usize>,
     pub(super) partitions: Vec<Partition>,
     pub(super) sticky: Sticky,
-}
-
-/// A batch on its way.
-#[derive(Debug)]
-pub(super) struct Sending {
-    /// Where its topic and partition are in the state
-    place: (usize, usize),
-    pub(super) topic: Arc<str>,
-    pub(super) pending: Pending,
-    /// Under which name it goes, and with which number
-    pub(super) name: NewProducer,
-    pub(super) sequence: i32,
-}
-
-impl Sending {
-    pub(super) fn partition(&self) -> i32 {
-        i32::try_from(self.place.1).unwrap_or(i32::MAX)
-    }
-}
-
-/// What to ask.
-#[derive(Debug)]
-pub(super) enum Ask {
-    /// A broker to write
-    Write(i32, Vec<Sending>),
-    /// Any broker where partitions are
-    Places(Vec<Arc<str>>),
-    /// Any broker for a name
-    Name,
-}
-
-impl Ask {
-    /// Whom; None for any broker.
-    pub(super) fn broker(&self) -> Option<i32> {
-        match self {
-            Self::Write(broker, _) => Some(*broker),
-            Self::Places(_) | Self::Name => None,
-        }
-    }
 }
 
 /// What is to be done with a batch after the broker's answer.
@@ -179,20 +135,20 @@ pub(super) struct State {
     pub(super) topics: Vec<Topic>,
     pub(super) by_name: BTreeMap<Arc<str>, usize>,
     pub(super) cluster: Cluster,
-    links: BTreeMap<i32, Trial>,
+    pub(super) links: BTreeMap<i32, Trial>,
     pub(super) places: Trial,
     pub(super) naming: Trial,
     /// Whether, and from when on, where partitions are is to be asked for
     pub(super) look_up: Option<Instant>,
-    name: Option<NewProducer>,
+    pub(super) name: Option<NewProducer>,
     /// Where there is something to be sent
-    busy: BTreeSet<(usize, usize)>,
+    pub(super) busy: BTreeSet<(usize, usize)>,
     /// How many batches are on their way
-    on_the_way: usize,
+    pub(super) on_the_way: usize,
     /// Room of batches that are gone
-    rooms: Vec<Vec<u8>>,
-    idle_since: Option<Instant>,
-    turn: usize,
+    pub(super) rooms: Vec<Vec<u8>>,
+    pub(super) idle_since: Option<Instant>,
+    pub(super) turn: usize,
     /// Whether the user was told that something fails
     pub(super) told: bool,
 }
@@ -221,164 +177,6 @@ impl State {
         self.topics.push(Topic { name, most: None, partitions: Vec::new(), sticky: Sticky::default() });
         self.look_up = Some(now);
         self.topics.len() - 1
-    }
-
-    /// What is to be asked now, and when to look again if nothing happens. What it names counts as on its way.
-    pub(super) fn asks(&mut self, limits: &Limits, now: Instant) -> (Vec<Ask>, Option<Instant>) {
-        let (mut asks, mut again) = (Vec::new(), Vec::new());
-        let due = self.due(limits, now, &mut again);
-        if let Some(at) = self.look_up.filter(|_| !self.topics.is_empty()) {
-            if at > now {
-                again.push(at);
-            } else if self.places.is_free(now, &mut again) {
-                self.look_up = None;
-                self.places.begin();
-                asks.push(Ask::Places(self.by_name.keys().cloned().collect()));
-            }
-        }
-        let name = if limits.idempotent { self.name } else { Some(NewProducer::NONE) };
-        match name {
-            Some(name) => {
-                for (broker, places) in due {
-                    asks.extend(self.ask_write(broker, places, name, limits));
-                }
-            }
-            None if due.is_empty() => {}
-            None if self.naming.is_free(now, &mut again) => {
-                self.naming.begin();
-                asks.push(Ask::Name);
-            }
-            None => {}
-        }
-        if self.busy.is_empty() && self.on_the_way == 0 && !self.rooms.is_empty() {
-            let until = *self.idle_since.get_or_insert(now) + KEPT;
-            if until <= now {
-                self.rooms = Vec::new();
-            } else {
-                again.push(until);
-            }
-        }
-        (asks, again.into_iter().min())
-    }
-
-    /// What may go to which broker. A broker with something that is due gets what else there is for it as well.
-    fn due(&mut self, limits: &Limits, now: Instant, again: &mut Vec<Instant>) -> BTreeMap<i32, Vec<(usize, usize)>> {
-        let mut by_broker: BTreeMap<i32, (bool, Vec<(usize, usize)>)> = BTreeMap::new();
-        let mut is_lost = false;
-        self.give_up_late(limits, now, again);
-        for place in &self.busy {
-            let topic = &mut self.topics[place.0];
-            let partition = &mut topic.partitions[place.1];
-            if !partition.trial.is_free(now, again) {
-                continue;
-            }
-            let index = i32::try_from(place.1).unwrap_or(i32::MAX);
-            let known = self.cluster.places.get(&*topic.name).and_then(|places| places.get(&index));
-            let Some(leader) = known.and_then(|place| place.leader) else {
-                is_lost = true;
-                continue;
-            };
-            let (some_due, places) = by_broker.entry(leader).or_default();
-            places.push(*place);
-            let waits = partition.open.as_ref().filter(|_| partition.closed.is_empty());
-            match waits.map(|open| open.since + limits.linger) {
-                Some(until) if until > now => again.push(until),
-                _ => *some_due = true,
-            }
-        }
-        if is_lost {
-            self.look_up = sooner(self.look_up, now);
-        }
-        let links = &self.links;
-        let is_free =
-            |broker: &i32, again: &mut Vec<Instant>| links.get(broker).is_none_or(|link| link.is_free(now, again));
-        by_broker.retain(|broker, (some_due, _)| *some_due && is_free(broker, again));
-        by_broker.into_iter().map(|(broker, (_, places))| (broker, places)).collect()
-    }
-
-    fn ask_write(
-        &mut self,
-        broker: i32,
-        mut places: Vec<(usize, usize)>,
-        name: NewProducer,
-        limits: &Limits,
-    ) -> Option<Ask> {
-        // Where not all fit each has its turn.
-        self.turn = self.turn.wrapping_add(1);
-        let first = self.turn % places.len().max(1);
-        places.rotate_left(first);
-        let (mut bytes, mut sendings) = (0, Vec::new());
-        for place in places {
-            let topic = &mut self.topics[place.0];
-            let partition = &mut topic.partitions[place.1];
-            let size = partition.oldest().map_or(0, Pending::size);
-            if !sendings.is_empty() && bytes + size > limits.request {
-                continue;
-            }
-            let Some(pending) = partition.take() else { continue };
-            bytes += size;
-            if partition.name != Some(name) {
-                (partition.name, partition.sequence) = (Some(name), 0);
-            }
-            let sequence = if name == NewProducer::NONE { -1 } else { partition.sequence };
-            partition.trial.begin();
-            if partition.is_empty() {
-                self.busy.remove(&place);
-            }
-            sendings.push(Sending { place, topic: Arc::clone(&topic.name), pending, name, sequence });
-        }
-        // A request names each topic once.
-        sendings.sort_by_key(|sending| sending.place);
-        self.on_the_way += sendings.len();
-        (!sendings.is_empty()).then(|| {
-            self.links.entry(broker).or_default().begin();
-            Ask::Write(broker, sendings)
-        })
-    }
-
-    /// Gives up what has waited for too long, and what the cluster has no place for.
-    fn give_up_late(&mut self, limits: &Limits, now: Instant, again: &mut Vec<Instant>) {
-        let mut late = Vec::new();
-        for place in &self.busy {
-            let topic = &mut self.topics[place.0];
-            let partition = &mut topic.partitions[place.1];
-            let index = i32::try_from(place.1).unwrap_or(i32::MAX);
-            if self.cluster.places.get(&*topic.name).is_some_and(|places| places.contains_key(&index)) {
-                partition.missing = None;
-            } else {
-                let until = *partition.missing.get_or_insert(now) + APPEARS;
-                if until <= now {
-                    late.push((*place, true));
-                    continue;
-                }
-                again.push(until);
-            }
-            if let Some((limit, oldest)) = limits.delivery.zip(partition.oldest()).filter(|_| !partition.trial.busy) {
-                let until = oldest.since + limit;
-                if until <= now {
-                    late.push((*place, false));
-                } else {
-                    again.push(until);
-                }
-            }
-        }
-        for (place, is_missing) in late {
-            let topic = &mut self.topics[place.0];
-            let partition = &mut topic.partitions[place.1];
-            let is_late = |pending: &Pending| limits.delivery.is_some_and(|limit| pending.since + limit <= now);
-            while partition.oldest().is_some_and(|oldest| is_missing || is_late(oldest)) {
-                let Some(pending) = partition.take() else { break };
-                let why = if is_missing { Refusal::Missing } else { pending.cause.clone().unwrap_or(Refusal::Late) };
-                if pending.attempts > 0 {
-                    // Perhaps it is written nevertheless: its number is not to be used again.
-                    self.name = None;
-                }
-                pending.refuse(&topic.name, &why);
-            }
-            if partition.is_empty() {
-                self.busy.remove(&place);
-            }
-        }
     }
 
     /// A batch is answered for, or nobody knows what has become of it.
@@ -562,15 +360,12 @@ impl State {
     }
 }
 
-fn sooner(planned: Option<Instant>, at: Instant) -> Option<Instant> {
+pub(super) fn sooner(planned: Option<Instant>, at: Instant) -> Option<Instant> {
     Some(planned.map_or(at, |planned| planned.min(at)))
 }
 
 /// The number after so many records; after the last one comes 0.
-fn after(sequence: i32, records: u32) -> i32 {
+pub(super) fn after(sequence: i32, records: u32) -> i32 {
     let next = i64::from(sequence) + i64::from(records);
     i32::try_from(next & i64::from(i32::MAX)).unwrap_or(0)
 }
-
-#[cfg(test)]
-mod tests;

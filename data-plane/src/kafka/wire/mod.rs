@@ -1,4 +1,4 @@
-//! The part of Kafka's protocol that reads records: a connection (`connection`, with TLS and a login: `security`, `sasl`) that asks where partitions are and what is in
+//! The part of Kafka's protocol that reads and writes records: a connection (`connection`, with TLS and a login: `security`, `sasl`) that asks where partitions are and what is in
 //! them (`messages`, `fetch`), and record batches taken apart where they lie in the answer (`records`, `compression`). Groups,
 //! commits and producing are librdkafka's.
 //!

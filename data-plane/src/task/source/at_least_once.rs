@@ -19,8 +19,6 @@ use crate::task::{Failure, Life, Stage};
 
 /// Records on their way to Kafka, at most, plus one batch.
 const MAX_IN_FLIGHT_RECORDS: usize = 10_000;
-/// Their bytes, at most, plus one batch.
-const MAX_IN_FLIGHT_BYTES: usize = 16 * 1024 * 1024;
 
 /// What woke the loop.
 enum Event {
@@ -90,8 +88,7 @@ impl Running {
         let mut paused = self.life.paused.clone();
         self.life.reporter.running(*paused.borrow_and_update());
         loop {
-            let may_poll =
-                !*paused.borrow() && self.records < MAX_IN_FLIGHT_RECORDS && self.bytes < MAX_IN_FLIGHT_BYTES;
+            let may_poll = !*paused.borrow() && self.records < MAX_IN_FLIGHT_RECORDS && self.bytes < self.sender.buffer;
             let waiting = !self.in_flight.is_empty();
             let unsaved = !self.reached.is_empty();
             // Cancel-safe: `poll` by contract, the others hold nothing.

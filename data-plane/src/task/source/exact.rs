@@ -235,7 +235,9 @@ impl Exact {
 
     /// Another producer, if the topics seen by now take smaller batches only. Not within a transaction of the connector's.
     async fn narrow(&mut self) -> Result<(), Failure> {
-        let Some(bytes) = self.output.least_limit().filter(|limit| *limit < self.batch_bytes) else { return Ok(()) };
+        let Some(bytes) = self.output.topics().least_limit().filter(|limit| *limit < self.batch_bytes) else {
+            return Ok(());
+        };
         if self.open.begun && self.boundary == TransactionBoundary::Connector {
             return Ok(());
         }

@@ -10,8 +10,8 @@ use super::lost::{Lost, LostRecord, letters};
 use super::topics::Topics;
 use crate::convert::{Converter, Role, converter};
 use crate::framework::SourceSettings;
-use crate::kafka::ClientSettings;
 use crate::kafka::wire::{Outline, code};
+use crate::kafka::{ClientSettings, not_allowed};
 use crate::task::dead_letter::DeadLetters;
 use crate::task::preparing::Patience;
 use crate::task::{Failure, Life, Stage};
@@ -100,13 +100,13 @@ impl Output {
         self.prepare(&records).await?;
         let mut encoded = self.convert(records, &mut lost);
         for one in encoded.chunk_by(|a, b| a.topic == b.topic).filter_map(|of_topic| of_topic.first()) {
-            self.see(&one.topic).await.map_err(|error| Failure::new(Stage::Produce, error))?;
+            self.topics.see(&one.topic).await.map_err(|error| Failure::new(Stage::Produce, error))?;
         }
         if let Some(large) = encoded.iter().find(|one| !self.fits(one)) {
             // Perhaps no longer too large: whoever was told so may have changed the topic meanwhile.
             let topic = large.topic.clone();
             self.topics.forget(&topic);
-            self.see(&topic).await.map_err(|error| Failure::new(Stage::Produce, error))?;
+            self.topics.see(&topic).await.map_err(|error| Failure::new(Stage::Produce, error))?;
             let (fitting, large): (Vec<_>, Vec<_>) = encoded.into_iter().partition(|one| self.fits(one));
             encoded = fitting;
             lost.extend(large.into_iter().map(|one| {
@@ -123,18 +123,9 @@ impl Output {
         self.compresses || self.topics.limit(&one.topic).is_none_or(|limit| one.batch_bytes() <= limit)
     }
 
-    async fn see(&mut self, topic: &str) -> Result<()> {
-        self.topics.see(topic).await.map(|_| ())
-    }
-
-    /// The most bytes that a batch for a topic may have, as far as known.
-    pub(super) fn limit(&self, topic: &str) -> Option<usize> {
-        self.topics.limit(topic)
-    }
-
-    /// The size of batches that all topics take that were seen.
-    pub(super) fn least_limit(&self) -> Option<usize> {
-        self.topics.least_limit()
+    /// The topics that were seen.
+    pub(super) fn topics(&self) -> &Topics {
+        &self.topics
     }
 
     /// Passes records over, or fails the task with the first of them, as `errors.tolerance` says.
@@ -256,9 +247,7 @@ pub(super) fn refused(topic: &str, code: i16) -> Error {
         | code::INVALID_TIMESTAMP
         | code::POLICY_VIOLATION
         | code::UNSUPPORTED_FOR_MESSAGE_FORMAT => bad_record(topic),
-        code::TOPIC_AUTHORIZATION_FAILED | code::CLUSTER_AUTHORIZATION_FAILED => Error::bad_config(format!(
-            "not allowed to write to the topic {topic}: grant WRITE to the tenant's Kafka user"
-        )),
+        code::TOPIC_AUTHORIZATION_FAILED | code::CLUSTER_AUTHORIZATION_FAILED => not_allowed(topic),
         code::INVALID_TOPIC => Error::bad_config(format!("{topic} is no valid topic name")),
         code::UNSUPPORTED_COMPRESSION_TYPE => Error::bad_config(format!(
             "the topic {topic} takes no such batches: change producer.override.compression.type"

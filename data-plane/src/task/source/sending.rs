@@ -33,9 +33,14 @@ pub(super) struct Delivered {
     pub(super) positions: Vec<Position>,
 }
 
+/// Bytes on their way to Kafka at the most, plus one batch, unless the user says otherwise.
+const BUFFER_KIB: usize = 16 * 1024;
+
 /// Hands batches to the producer of a task.
 pub(super) struct Sender {
     producer: DirectProducer,
+    /// `buffer.memory`
+    pub(super) buffer: usize,
 }
 
 impl Sender {
@@ -43,7 +48,8 @@ impl Sender {
         let reporter = life.reporter.clone();
         let tell = Box::new(move |text| reporter.remark(SUBJECT, text));
         let client = client.clone().with_default("client.id", life.spec.id.client_id());
-        Ok(Self { producer: DirectProducer::start(&client, tell)? })
+        let buffer = client.number("queue.buffering.max.kbytes", BUFFER_KIB) * 1024;
+        Ok(Self { producer: DirectProducer::start(&client, tell)?, buffer })
     }
 
     /// Transforms and encodes a batch and hands it to the producer.
@@ -56,7 +62,7 @@ impl Sender {
         let mut lost = Vec::new();
         for of_topic in encoded.chunk_by(|a, b| a.topic == b.topic) {
             let topic = &of_topic[0].topic;
-            let known = self.producer.know(topic, output.limit(topic)).await;
+            let known = self.producer.know(topic, output.topics().limit(topic)).await;
             known.map_err(|error| Failure::new(Stage::Produce, error))?;
             let mut adding = self.producer.adding(topic);
             for one in of_topic {

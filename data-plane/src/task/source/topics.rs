@@ -37,25 +37,25 @@ impl Topics {
         })
     }
 
-    /// The topic exists when this returns. Answers the most bytes that a batch for it may have, as far as that is known.
-    pub(super) async fn see(&mut self, topic: &str) -> Result<Option<usize>> {
-        if let Some(limit) = self.known.get(topic) {
-            return Ok(*limit);
+    /// The topic exists when this returns.
+    pub(super) async fn see(&mut self, topic: &str) -> Result<()> {
+        if self.known.contains_key(topic) {
+            return Ok(());
         }
         if partitions(&self.admin, topic).await?.is_none() {
             self.create(topic).await?;
         }
         let limit = max_batch_bytes(&self.admin, topic).await?;
         self.known.insert(topic.to_owned(), limit);
-        Ok(limit)
+        Ok(())
     }
 
-    /// What was answered for the topic, without asking.
+    /// The most bytes that a batch for a topic may have, as far as that is known.
     pub(super) fn limit(&self, topic: &str) -> Option<usize> {
         self.known.get(topic).copied().flatten()
     }
 
-    /// The least that was answered for any.
+    /// The most bytes that a batch may have for any of the topics that were seen, as far as that is known.
     pub(super) fn least_limit(&self) -> Option<usize> {
         self.known.values().copied().flatten().min()
     }

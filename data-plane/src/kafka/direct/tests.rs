@@ -1,16 +1,21 @@
 //! A producer against brokers that fail in every way they can: played through without I/O.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::super::exchange::verdict;
-use super::*;
+use super::asking::{APPEARS, Ask, Sending};
+use super::batch::{Refusal, Refused};
+use super::exchange::verdict;
+use super::state::{Limits, State, Verdict, after};
 use crate::kafka::Deliveries;
-use crate::kafka::wire::{Aborted, Apart, Codec, Isolation, Place, Produced, code, take_apart};
+use crate::kafka::wire::{
+    Aborted, Apart, Cluster, Codec, Isolation, NewProducer, Outline, Place, Produced, code, take_apart,
+};
 
 const PARTITIONS: usize = 3;
 const BROKERS: i32 = 2;
