@@ -148,9 +148,12 @@ impl State {
             }
             let Some(pending) = partition.take() else { continue };
             bytes += size;
-            if partition.name != Some(name) {
+            // What was perhaps written under an older name goes again under that one.
+            let keeps = pending.attempts > 0 && partition.name.is_some();
+            if partition.name != Some(name) && !keeps {
                 (partition.name, partition.sequence) = (Some(name), 0);
             }
+            let name = partition.name.unwrap_or(name);
             let sequence = if name == NewProducer::NONE { -1 } else { partition.sequence };
             partition.trial.begin();
             if partition.is_empty() {
@@ -202,7 +205,7 @@ impl State {
                 let why = if is_missing { Refusal::Missing } else { pending.cause.clone().unwrap_or(Refusal::Late) };
                 if pending.attempts > 0 {
                     // Perhaps it is written nevertheless: its number is not to be used again.
-                    self.name = None;
+                    (self.name, partition.name) = (None, None);
                 }
                 pending.refuse(&topic.name, &why);
             }

@@ -30,6 +30,9 @@ pub enum Refusal {
     /// The cluster does not have the topic, or the partition, for some time
     #[error("the cluster does not have the topic, or not this partition of it")]
     Missing,
+    /// No broker leads the partition now
+    #[error("the partition has no leader: all brokers that have it are down")]
+    Leaderless,
     /// It is larger than `max.request.size`
     #[error("the record has {0} bytes, more than max.request.size")]
     TooLarge(usize),

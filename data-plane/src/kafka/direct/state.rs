@@ -196,6 +196,7 @@ impl State {
             Verdict::Again(why) => Some(why),
             Verdict::Forgotten(why) => {
                 self.name = self.name.filter(|current| *current != name);
+                partition.name = None;
                 Some(why)
             }
             Verdict::TooLarge(why) if pending.records() > 1 => {
@@ -227,7 +228,7 @@ impl State {
         partition.trial.failed(now, &limits.retry);
         self.look_up = sooner(self.look_up, now);
         if pending.attempts > limits.retries {
-            self.name = None;
+            (self.name, partition.name) = (None, None);
             pending.refuse(&topic, &again.unwrap_or(Refusal::Late));
         } else {
             pending.cause = again;
@@ -262,14 +263,9 @@ impl State {
             if count > topic.partitions.len() {
                 topic.partitions.resize_with(count, Partition::default);
             }
-            is_complete &= count > 0;
+            is_complete &= !topic.partitions.is_empty();
         }
-        let places = &self.cluster.places;
-        is_complete &= self.busy.iter().all(|(topic, partition)| {
-            let of_topic = places.get(&*self.topics[*topic].name);
-            let place = i32::try_from(*partition).ok().and_then(|partition| of_topic?.get(&partition));
-            place.is_some_and(|place| place.leader.is_some())
-        });
+        is_complete &= self.busy.iter().all(|place| self.leader(*place).is_some());
         if is_complete {
             self.places.succeeded();
             self.look_up = Some(now + limits.look_up);
@@ -277,8 +273,16 @@ impl State {
             self.places.failed(now, &limits.retry);
             self.look_up = Some(now);
         }
-        // Brokers that are gone are not asked again, and nobody hears of them.
-        self.links.retain(|id, link| link.busy || self.cluster.brokers.contains_key(id));
+        // Brokers that lead nothing are not asked again, and nobody hears of them.
+        let leaders: BTreeSet<i32> =
+            self.cluster.places.values().flat_map(|places| places.values().filter_map(|place| place.leader)).collect();
+        self.links.retain(|id, link| link.busy || leaders.contains(id));
+    }
+
+    /// The broker that leads a partition.
+    pub(super) fn leader(&self, (topic, partition): (usize, usize)) -> Option<i32> {
+        let places = self.cluster.places.get(&*self.topics[topic].name)?;
+        places.get(&i32::try_from(partition).ok()?)?.leader
     }
 
     /// Nobody has said where partitions are.
@@ -296,15 +300,19 @@ impl State {
         self.name = name;
     }
 
-    /// The worst that is going on: a partition that is refused again and again, with the reason.
-    pub(super) fn trouble(&self) -> Option<(&str, usize, &Refusal)> {
-        let busy = self.busy.iter().map(|(topic, partition)| (&self.topics[*topic], *partition));
-        busy.filter(|(topic, partition)| topic.partitions[*partition].trial.failures >= TELL_AFTER).find_map(
-            |(topic, partition)| {
-                let why = topic.partitions[partition].oldest()?.cause.as_ref()?;
-                Some((&*topic.name, partition, why))
-            },
-        )
+    /// A partition that is refused again and again, or has no leader, with the reason.
+    pub(super) fn trouble(&self) -> Option<(&str, usize, Refusal)> {
+        self.busy.iter().find_map(|(topic, number)| {
+            let partition = &self.topics[*topic].partitions[*number];
+            let why = if self.places.failures >= TELL_AFTER && self.leader((*topic, *number)).is_none() {
+                Refusal::Leaderless
+            } else if partition.trial.failures >= TELL_AFTER {
+                partition.oldest()?.cause.clone()?
+            } else {
+                return None;
+            };
+            Some((&*self.topics[*topic].name, *number, why))
+        })
     }
 
     /// Whether nothing has failed lately.

@@ -14,7 +14,7 @@ use super::exchange::verdict;
 use super::state::{Limits, State, Verdict, after};
 use crate::kafka::Deliveries;
 use crate::kafka::wire::{
-    Aborted, Apart, Cluster, Codec, Isolation, NewProducer, Outline, Place, Produced, code, take_apart,
+    Aborted, Apart, Cluster, Codec, Isolation, NewProducer, Outline, Place, Produced, TELL_AFTER, code, take_apart,
 };
 
 const PARTITIONS: usize = 3;
@@ -44,6 +44,8 @@ struct Log {
     records: Vec<u32>,
     /// The last batch of each producer: its first number and how many records
     producers: HashMap<i64, (i32, u32)>,
+    /// Whether it has forgotten a producer: then a batch may be there twice
+    forgot: bool,
 }
 
 struct Model {
@@ -52,8 +54,6 @@ struct Model {
     names: i64,
     /// Brokers take no batch with more records
     most: usize,
-    /// Whether brokers have forgotten a producer: then a batch may be there twice
-    forgot: bool,
 }
 
 impl Model {
@@ -73,7 +73,7 @@ impl Model {
             0 => self.logs[index].leader = self.rng.random_range(0..BROKERS),
             1 => {
                 self.logs[index].producers.clear();
-                self.forgot = true;
+                self.logs[index].forgot = true;
             }
             _ => {}
         }
@@ -160,7 +160,7 @@ proptest! {
     fn whatever_brokers_do_every_record_is_there_in_order(seed in any::<u64>(), most in 1..9_usize) {
         let rng = StdRng::seed_from_u64(seed);
         let logs = (0..PARTITIONS).map(|_| Log::default()).collect();
-        let mut model = Model { rng, logs, names: 0, most, forgot: false };
+        let mut model = Model { rng, logs, names: 0, most };
         let (mut state, limits, start) = (State::default(), limits(), Instant::now());
         let mut now = start;
         state.topic("t", now);
@@ -195,7 +195,7 @@ proptest! {
             let mut seen = std::collections::HashSet::new();
             let first: Vec<u32> = log.records.iter().copied().filter(|record| seen.insert(*record)).collect();
             prop_assert_eq!(&first, sent);
-            if !model.forgot {
+            if !log.forgot {
                 prop_assert_eq!(&log.records, sent);
             }
         }
@@ -209,7 +209,7 @@ fn ready(limits: &Limits, now: Instant) -> State {
     let mut state = State::default();
     state.topic("t", now);
     let logs = (0..PARTITIONS).map(|_| Log::default()).collect();
-    let model = Model { rng: StdRng::seed_from_u64(1), logs, names: 0, most: 9, forgot: false };
+    let model = Model { rng: StdRng::seed_from_u64(1), logs, names: 0, most: 9 };
     state.found(model.cluster(), limits, now);
     state.named(Some(NewProducer { id: 5, epoch: 0 }), limits, now);
     state
@@ -299,6 +299,22 @@ fn records_that_never_get_in_are_refused_at_once() {
     assert_eq!(add(Some(3), &small), Err(Refusal::NoPartition(3, 3)));
     assert_eq!(add(Some(-1), &small), Err(Refusal::NoPartition(-1, 3)));
     assert_eq!(add(Some(2), &small), Ok(()));
+}
+
+#[test]
+fn a_partition_without_a_leader_is_told_of() {
+    let (limits, mut now) = (limits(), Instant::now());
+    let mut state = ready(&limits, now);
+    add(&mut state, 1, 1, &mut Deliveries::default(), now);
+    let mut cluster = state.cluster.clone();
+    cluster.places.get_mut("t").unwrap().insert(1, Place { leader: None, epoch: 1 });
+    for _ in 0..TELL_AFTER {
+        assert_eq!(state.trouble(), None);
+        state.found(cluster.clone(), &limits, now);
+        now += *limits.retry.end();
+        assert!(matches!(&state.asks(&limits, now).0[..], [Ask::Places(_)]), "it is looked for again");
+    }
+    assert_eq!(state.trouble(), Some(("t", 1, Refusal::Leaderless)));
 }
 
 #[test]

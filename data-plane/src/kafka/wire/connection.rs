@@ -74,7 +74,7 @@ pub enum Fault {
     #[error("an answer of {0} bytes is longer than any should be")]
     TooLong(usize),
     /// An error code for the whole request
-    #[error("Kafka answers with error code {0}")]
+    #[error("Kafka answers {name} ({0})", name = code::name(*.0))]
     Kafka(i16),
     /// No TLS
     #[error("no TLS connection: {0}")]

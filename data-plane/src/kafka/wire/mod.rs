@@ -75,7 +75,7 @@ pub mod code {
     /// The broker refuses some of the records
     pub const INVALID_RECORD: i16 = 87;
 
-    /// The name of those that producers meet, as Kafka's documentation lists them.
+    /// The name of those that readers and producers meet, as Kafka's documentation lists them.
     #[must_use]
     pub fn name(code: i16) -> &'static str {
         match code {
@@ -84,6 +84,8 @@ pub mod code {
             5 => "LEADER_NOT_AVAILABLE",
             NOT_LEADER_OR_FOLLOWER => "NOT_LEADER_OR_FOLLOWER",
             7 => "REQUEST_TIMED_OUT",
+            14 => "COORDINATOR_LOAD_IN_PROGRESS",
+            15 => "COORDINATOR_NOT_AVAILABLE",
             MESSAGE_TOO_LARGE => "MESSAGE_TOO_LARGE",
             INVALID_TOPIC => "INVALID_TOPIC_EXCEPTION",
             RECORD_LIST_TOO_LARGE => "RECORD_LIST_TOO_LARGE",
@@ -102,7 +104,7 @@ pub mod code {
             UNSUPPORTED_COMPRESSION_TYPE => "UNSUPPORTED_COMPRESSION_TYPE",
             INVALID_RECORD => "INVALID_RECORD",
             89 => "THROTTLING_QUOTA_EXCEEDED",
-            _ => "an error",
+            _ => "with an error code",
         }
     }
 }

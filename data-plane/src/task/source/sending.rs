@@ -99,7 +99,7 @@ fn of_refusal(topic: &str, why: Refusal) -> Error {
         Refusal::Kafka { code, .. } => refused(topic, *code),
         Refusal::TooLarge(_) => too_large(topic),
         Refusal::NoPartition(..) => bad_record(topic),
-        Refusal::Fault(_) | Refusal::Late | Refusal::Missing => {
+        Refusal::Fault(_) | Refusal::Late | Refusal::Missing | Refusal::Leaderless => {
             Error::transient(format!("cannot produce to the topic {topic}"))
         }
     };
