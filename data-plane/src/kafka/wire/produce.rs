@@ -110,6 +110,8 @@ pub(super) fn answer(bytes: &[u8]) -> Result<(Vec<Produced>, Duration), Malforme
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -165,6 +167,14 @@ mod tests {
         assert_eq!(produced[1].message.as_deref(), Some("no key"));
         for cut in 0..writer.0.len() {
             assert!(answer(&writer.0[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_sent_does_harm(bytes in prop::collection::vec(prop_oneof![Just(0), Just(1), any::<u8>()], 0..200)) {
+            let _ = answer(&bytes);
+            let _ = NewProducer::answer(&bytes);
         }
     }
 
