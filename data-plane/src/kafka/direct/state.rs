@@ -12,7 +12,7 @@ use super::asking::Sending;
 use super::batch::{Pending, Refusal, Refused};
 use super::partitioner::{self, Sticky};
 use crate::kafka::deliveries::Answers;
-use crate::kafka::wire::{BackOff, Cluster, NewProducer, Outline, TELL_AFTER, backoff};
+use crate::kafka::wire::{BackOff, Cluster, NewProducer, Outline, TELL_AFTER, Trial};
 
 /// How much is sent, and when.
 #[derive(Debug, Clone)]
@@ -37,40 +37,6 @@ pub(super) struct Limits {
     pub(super) reconnect: BackOff,
     /// How old what is known of the cluster may become
     pub(super) look_up: Duration,
-}
-
-/// Something that is asked, and tried again when it fails.
-#[derive(Debug, Default)]
-pub(super) struct Trial {
-    pub(super) busy: bool,
-    pub(super) not_before: Option<Instant>,
-    /// One after the other
-    pub(super) failures: u32,
-}
-
-impl Trial {
-    /// Whether it may be tried now; else, where that depends on time alone, when.
-    pub(super) fn is_free(&self, now: Instant, again: &mut Vec<Instant>) -> bool {
-        let later = self.not_before.filter(|until| *until > now);
-        again.extend(later.filter(|_| !self.busy));
-        !self.busy && later.is_none()
-    }
-
-    pub(super) fn begin(&mut self) {
-        self.busy = true;
-    }
-
-    fn succeeded(&mut self) {
-        *self = Self::default();
-    }
-
-    fn failed(&mut self, now: Instant, times: &BackOff) {
-        *self = Self {
-            busy: false,
-            not_before: Some(now + backoff(times, self.failures)),
-            failures: self.failures.saturating_add(1),
-        };
-    }
 }
 
 /// A partition that is written to.
@@ -214,10 +180,12 @@ impl State {
             }
             Verdict::Refused(why, records) => {
                 partition.trial.succeeded();
-                let is_in = |number: usize| {
-                    !records.is_empty() && !records.iter().any(|one| usize::try_from(*one) == Ok(number))
-                };
-                let rest = pending.parts(&topic, &why, |number| is_in(number).then_some(0));
+                let count = pending.records();
+                // A broker that names none that is there refuses all of them, or the batch would go again for ever.
+                let named: BTreeSet<u32> =
+                    records.into_iter().filter_map(|one| u32::try_from(one).ok()).filter(|one| *one < count).collect();
+                let goes_again = |number: usize| !named.is_empty() && !named.iter().any(|one| *one as usize == number);
+                let rest = pending.parts(&topic, &why, |number| goes_again(number).then_some(0));
                 rest.into_iter().for_each(|rest| partition.closed.push_front(rest));
                 if !partition.is_empty() {
                     self.busy.insert(place);
@@ -243,7 +211,7 @@ impl State {
         match answered {
             Some(throttled) => {
                 link.succeeded();
-                link.not_before = (!throttled.is_zero()).then(|| now + throttled);
+                link.rest(now, throttled);
             }
             None => {
                 link.failed(now, &limits.reconnect);

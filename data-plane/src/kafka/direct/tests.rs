@@ -256,6 +256,21 @@ fn what_the_broker_names_is_refused_and_the_rest_goes_again() {
 }
 
 #[test]
+fn a_broker_that_names_no_record_that_is_there_refuses_all() {
+    let (limits, now) = (limits(), Instant::now());
+    for named in [vec![], vec![-1, 4, i32::MAX]] {
+        let mut state = ready(&limits, now);
+        let mut deliveries = Deliveries::default();
+        (0..4).for_each(|number| add(&mut state, 0, number, &mut deliveries, now));
+        let sending = sendings(state.asks(&limits, now + limits.linger).0).pop().unwrap();
+        let why = Refusal::Kafka { code: code::INVALID_RECORD, message: None };
+        state.settle(sending, Verdict::Refused(why, named), &limits, now);
+        assert!(state.busy.is_empty());
+        assert_eq!(deliveries.finished().now_or_never().unwrap().len(), 4);
+    }
+}
+
+#[test]
 fn what_is_late_is_given_up_and_its_number_is_not_used_again() {
     let limits = Limits { delivery: Some(Duration::from_secs(1)), ..limits() };
     let start = Instant::now();

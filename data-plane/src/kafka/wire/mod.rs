@@ -24,7 +24,7 @@ pub use fetch::{Answer, FetchRequest, Receive, Wanted};
 pub use messages::{Cluster, ListOffsets, LogEnd, Metadata, Place, Start};
 pub use packing::{ClosedBatch, OpenBatch, Outline};
 pub use produce::{NewProducer, ProduceRequest, Produced};
-pub use reach::{BackOff, Reach, TELL_AFTER, backoff};
+pub use reach::{BackOff, Reach, TELL_AFTER, Trial, backoff};
 pub use records::{Aborted, Apart, Found, Isolation, take_apart};
 pub use security::Security;
 

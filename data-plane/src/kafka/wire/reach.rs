@@ -1,6 +1,6 @@
 //! How brokers are reached: where they are, how patient one is with them, and how a connection is protected.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Cluster, Endpoint, Purpose, Security};
 use crate::kafka::ClientSettings;
@@ -12,6 +12,50 @@ pub type BackOff = std::ops::RangeInclusive<Duration>;
 #[must_use]
 pub fn backoff(times: &BackOff, failures: u32) -> Duration {
     times.start().saturating_mul(2_u32.saturating_pow(failures.min(16))).min(*times.end())
+}
+
+/// Something that is asked, and asked again when that fails.
+#[derive(Debug, Default)]
+pub struct Trial {
+    /// Whether an answer is awaited
+    pub busy: bool,
+    /// Until when it is left alone
+    pub not_before: Option<Instant>,
+    /// One after the other
+    pub failures: u32,
+}
+
+impl Trial {
+    /// Whether it may be asked now; else, where that depends on time alone, `again` gets when.
+    pub fn is_free(&self, now: Instant, again: &mut Vec<Instant>) -> bool {
+        let later = self.not_before.filter(|until| *until > now);
+        again.extend(later.filter(|_| !self.busy));
+        !self.busy && later.is_none()
+    }
+
+    /// It is asked.
+    pub fn begin(&mut self) {
+        self.busy = true;
+    }
+
+    /// It has answered.
+    pub fn succeeded(&mut self) {
+        *self = Self::default();
+    }
+
+    /// It is left alone for some time.
+    pub fn rest(&mut self, now: Instant, time: Duration) {
+        self.not_before = (!time.is_zero()).then(|| now + time);
+    }
+
+    /// It has not answered, or not as it should.
+    pub fn failed(&mut self, now: Instant, times: &BackOff) {
+        *self = Self {
+            busy: false,
+            not_before: Some(now + backoff(times, self.failures)),
+            failures: self.failures.saturating_add(1),
+        };
+    }
 }
 
 /// After how many failures one after the other the user is told of them.

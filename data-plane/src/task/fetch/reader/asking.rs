@@ -69,11 +69,7 @@ impl State {
         by_broker.rotate_left(first);
         for (broker, due) in by_broker {
             let link = self.links.entry(broker).or_default();
-            if link.busy {
-                continue;
-            }
-            if let Some(until) = link.not_before.filter(|until| *until > now) {
-                again.push(until);
+            if !link.is_free(now, &mut again) {
                 continue;
             }
             if !due.resets.is_empty() {
@@ -181,7 +177,7 @@ impl State {
     }
 
     fn mark(&mut self, broker: i32, partitions: Vec<(usize, i32)>) {
-        self.links.entry(broker).or_default().busy = true;
+        self.links.entry(broker).or_default().begin();
         for (index, _) in partitions {
             self.partitions[index].asked = true;
         }

@@ -315,9 +315,7 @@ impl Shared {
         let failures = match broker {
             Some(broker) => {
                 let link = state.links.entry(broker).or_default();
-                link.busy = false;
-                link.not_before = Some(now + backoff(&self.settings.reach.reconnect, link.failures));
-                link.failures = link.failures.saturating_add(1);
+                link.failed(now, &self.settings.reach.reconnect);
                 let failures = link.failures;
                 // Whom it led may have another leader by now.
                 state.look_up.get_or_insert(now);

@@ -8,7 +8,7 @@ use millrace_sdk::TopicPartition;
 use super::super::super::batch::RawBatch;
 use super::super::ledger::Returned;
 use super::super::{MAX_OUT, PACE};
-use crate::kafka::wire::{BackOff, Cluster, Isolation, Wanted, backoff};
+use crate::kafka::wire::{BackOff, Cluster, Isolation, Trial, Wanted, backoff};
 
 /// An answer that was smaller than this is not followed by the next question at once, see [`PACE`].
 const SMALL: usize = 32 * 1024;
@@ -110,22 +110,12 @@ impl Reading {
     }
 }
 
-/// A broker that is asked.
-#[derive(Debug, Default)]
-pub(super) struct Link {
-    /// Whether an answer is awaited
-    pub(super) busy: bool,
-    pub(super) not_before: Option<Instant>,
-    /// One after the other
-    pub(super) failures: u32,
-}
-
 /// What a reader knows.
 #[derive(Default)]
 pub(super) struct State {
     pub(super) partitions: Vec<Reading>,
     pub(super) cluster: Cluster,
-    pub(super) links: BTreeMap<i32, Link>,
+    pub(super) links: BTreeMap<i32, Trial>,
     /// Bytes of batches that are out or ready
     pub(super) held: usize,
     /// Bytes that answers may bring
@@ -188,11 +178,9 @@ impl State {
     ) {
         self.asked -= asked.min(self.asked);
         let link = self.links.entry(broker).or_default();
-        link.busy = false;
-        link.failures = 0;
+        link.succeeded();
         let pace = if 0 < brought && brought < SMALL { PACE } else { Duration::ZERO };
-        let pause = pace.max(throttled);
-        link.not_before = (pause > Duration::ZERO).then(|| now + pause);
+        link.rest(now, pace.max(throttled));
         self.release(wanted);
     }
 
