@@ -33,8 +33,8 @@ pub(super) struct ChunkPlan {
 /// What the lanes are busy with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Load {
-    /// Any chunk could start at once
-    Idle,
+    /// Any chunk could start at once, on one of so many lanes
+    Idle(usize),
     /// A chunk could start that has none of these buckets
     Some(Buckets),
     /// None could
@@ -53,7 +53,7 @@ fn bucket(hash: u64) -> usize {
 
 /// Splits a batch of `len` records into chunks for at most `lanes` lanes. No order key is in two of them.
 pub(super) fn plan(keys: &OrderKeys, len: usize, lanes: usize, load: Load) -> Vec<ChunkPlan> {
-    let worth = if load == Load::Idle { WORTH_SPLITTING_IDLE } else { WORTH_SPLITTING_BUSY };
+    let worth = if matches!(load, Load::Idle(_)) { WORTH_SPLITTING_IDLE } else { WORTH_SPLITTING_BUSY };
     let parts = (len / worth).clamp(1, lanes.max(1));
     match keys {
         OrderKeys::PerRecord(hashes) if hashes.len() == len => {
@@ -75,6 +75,8 @@ pub(super) fn plan(keys: &OrderKeys, len: usize, lanes: usize, load: Load) -> Ve
             used.map(|(buckets, records)| ChunkPlan { order: Order::Keys(buckets), records }).collect()
         }
         OrderKeys::Any => {
+            // For lanes that are free now; the others will have later batches to themselves, in larger requests.
+            let parts = if let Load::Idle(free) = load { parts.min(free.max(1)) } else { 1 };
             let size = len.div_ceil(parts).max(1);
             let starts = (0..len).step_by(size);
             starts
@@ -126,7 +128,7 @@ impl Lanes {
             return Load::Full;
         }
         if self.waiting.is_empty() {
-            return Load::Idle;
+            return Load::Idle(self.limit - self.running.len());
         }
         let mut occupied = [0; 4];
         for entry in self.running.iter().chain(&self.waiting) {

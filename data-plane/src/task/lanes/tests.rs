@@ -8,7 +8,7 @@ use super::*;
 fn batches_are_split_by_key_when_it_is_worth_it() {
     let hashes: Vec<u64> = (0..2000).map(|i| i % 97).collect();
     let keys = OrderKeys::PerRecord(hashes.clone());
-    let plans = plan(&keys, 2000, 4, Load::Idle);
+    let plans = plan(&keys, 2000, 4, Load::Idle(4));
     assert_eq!(plans.len(), 4);
     let mut lane_of: HashMap<u64, usize> = HashMap::new();
     for (lane, chunk) in plans.iter().enumerate() {
@@ -18,17 +18,19 @@ fn batches_are_split_by_key_when_it_is_worth_it() {
         }
     }
     assert_eq!(plans.iter().map(|chunk| chunk.records.len()).sum::<usize>(), 2000);
-    assert_eq!(plan(&OrderKeys::PerRecord(vec![1; 10]), 10, 4, Load::Idle).len(), 1, "too small to split");
+    assert_eq!(plan(&OrderKeys::PerRecord(vec![1; 10]), 10, 4, Load::Idle(4)).len(), 1, "too small to split");
     assert_eq!(plan(&OrderKeys::PerRecord((0..600).collect()), 600, 4, Load::Full).len(), 1, "lanes are busy");
-    assert_eq!(plan(&OrderKeys::Any, 600, 4, Load::Idle).len(), 4);
-    assert_eq!(plan(&OrderKeys::Total, 2000, 4, Load::Idle).len(), 1);
-    assert_eq!(plan(&OrderKeys::PerRecord(vec![1]), 2000, 4, Load::Idle)[0].order, Order::Total, "miscounted");
+    assert_eq!(plan(&OrderKeys::Any, 600, 4, Load::Idle(4)).len(), 4);
+    assert_eq!(plan(&OrderKeys::Any, 600, 4, Load::Idle(2)).len(), 2, "as many as can start");
+    assert_eq!(plan(&OrderKeys::Any, 6000, 4, Load::Full).len(), 1, "the other lanes take the batches after it");
+    assert_eq!(plan(&OrderKeys::Total, 2000, 4, Load::Idle(4)).len(), 1);
+    assert_eq!(plan(&OrderKeys::PerRecord(vec![1]), 2000, 4, Load::Idle(4))[0].order, Order::Total, "miscounted");
 }
 
 #[test]
 fn what_must_wait_anyway_is_kept_apart() {
     let keys: Vec<u64> = (0..100).map(|i| i % 10).collect();
-    let occupied = plan(&OrderKeys::PerRecord(vec![3]), 1, 4, Load::Idle);
+    let occupied = plan(&OrderKeys::PerRecord(vec![3]), 1, 4, Load::Idle(4));
     let Order::Keys(buckets) = occupied[0].order else { panic!("keys") };
     let plans = plan(&OrderKeys::PerRecord(keys.clone()), 100, 4, Load::Some(buckets));
     assert_eq!(plans.len(), 2);
