@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use millrace_data_plane::convert::{Converter, Role, converter};
-use millrace_sdk::{ByteString, Datum, ErrorKind, Field, Flat, Result, Schema, Type, Value};
+use millrace_sdk::{Datum, ErrorKind, Field, Flat, Result, Schema, Text, Type, Value};
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -61,10 +61,10 @@ async fn register(url: &str, subject: &str, schema: &str, kind: &str, references
 /// An order with as many fields as asked for.
 fn order(name: &str, fields: &[(&str, Type, Value)]) -> Datum {
     let mut schema = Schema::of(Type::Struct);
-    schema.name = Some(ByteString::from(name));
+    schema.name = Some(Text::from(name));
     let mut values = Vec::new();
     for (field, kind, value) in fields {
-        let name = ByteString::from(*field);
+        let name = Text::from(*field);
         let of_field = Schema { optional: true, ..Schema::of(*kind) };
         schema.fields.push(Field { name: name.clone(), schema: Arc::new(of_field) });
         values.push((name, value.clone()));
@@ -73,7 +73,7 @@ fn order(name: &str, fields: &[(&str, Type, Value)]) -> Datum {
 }
 
 fn text(text: &str) -> Value {
-    Value::Str(ByteString::from(text))
+    Value::Str(Text::from(text))
 }
 
 fn schema_of(datum: &Datum) -> &Schema {

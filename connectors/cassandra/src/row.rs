@@ -76,7 +76,8 @@ fn part(datum: &Datum, opened: &mut Option<Value>, path: &[String]) -> Result<Va
 /// converter.
 fn document(value: Value) -> Result<Value> {
     let bytes: Bytes = match &value {
-        Value::Str(text) => text.as_bytes().clone(),
+        Value::Str(text) if text.trim_ascii_start().starts_with('{') => text.to_bytes(),
+        Value::Str(_) => return Ok(value),
         Value::Bytes(bytes) => bytes.clone(),
         other => return other.open(),
     };

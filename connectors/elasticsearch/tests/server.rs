@@ -11,8 +11,8 @@ use elasticsearch::http::headers::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue}
 use elasticsearch::http::{Method, transport::Transport};
 use millrace_connector_elasticsearch::{Sink, SinkConfig, Task};
 use millrace_sdk::{
-    Batch, ByteString, Bytes, Datum, ErrorKind, Flat, OrderKeys, Record, SinkConnector, SinkTask, TaskContext,
-    TimestampKind, TopicPartition, Value, VersionRule, Versions, WriteReport, config,
+    Batch, Bytes, Datum, ErrorKind, Flat, OrderKeys, Record, SinkConnector, SinkTask, TaskContext, Text, TimestampKind,
+    TopicPartition, Value, VersionRule, Versions, WriteReport, config,
 };
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -104,7 +104,7 @@ fn record(offset: i64, key: &str, value: Option<&str>) -> Record {
         timestamp_ms: Some(1_700_000_000_000),
         timestamp_kind: TimestampKind::CreateTime,
         renamed_topic: None,
-        key: if key.is_empty() { Datum::Null } else { Datum::schemaless(Value::Str(ByteString::from(key))) },
+        key: if key.is_empty() { Datum::Null } else { Datum::schemaless(Value::Str(Text::from(key))) },
         value: value
             .map_or(Datum::Null, |json| Datum::schemaless(Value::Json(Bytes::copy_from_slice(json.as_bytes())))),
         headers: Vec::new(),

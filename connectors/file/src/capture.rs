@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use millrace_sdk::{
-    Batch, ByteString, Datum, Findings, Record, RecordFailure, Result, Schema, SinkConnector, SinkTask, TaskContext,
+    Batch, Datum, Findings, Record, RecordFailure, Result, Schema, SinkConnector, SinkTask, TaskContext, Text,
     TimestampKind, Type, Value, WriteReport, async_trait, json,
 };
 
@@ -102,7 +102,7 @@ fn put(out: &mut Vec<u8>, text: &str) {
 }
 
 fn text(text: &str, out: &mut Vec<u8>) -> Result<()> {
-    json::write(&Value::Str(ByteString::from(text)), out)
+    json::write(&Value::Str(Text::from(text)), out)
 }
 
 /// `[a,b]`, and before it nothing.
@@ -237,7 +237,7 @@ fn write(value: &Value, schema: Option<&Schema>, out: &mut Vec<u8>) -> Result<()
 }
 
 /// All fields of the schema, in its order; null where the record has none.
-fn fields_of(schema: &Schema, fields: &[(ByteString, Value)], out: &mut Vec<u8>) -> Result<()> {
+fn fields_of(schema: &Schema, fields: &[(Text, Value)], out: &mut Vec<u8>) -> Result<()> {
     put(out, "{\"struct\":");
     list(&schema.fields, out, |field, out| {
         let value = fields.iter().find(|(name, _)| *name == field.name).map_or(&Value::Null, |(_, value)| value);
@@ -247,7 +247,7 @@ fn fields_of(schema: &Schema, fields: &[(ByteString, Value)], out: &mut Vec<u8>)
     Ok(())
 }
 
-fn pair(name: &ByteString, value: &Value, schema: Option<&Schema>, out: &mut Vec<u8>) -> Result<()> {
+fn pair(name: &Text, value: &Value, schema: Option<&Schema>, out: &mut Vec<u8>) -> Result<()> {
     put(out, "[");
     text(name, out)?;
     put(out, ",");

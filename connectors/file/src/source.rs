@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use millrace_sdk::{
-    ByteString, Datum, Error, ExactlyOnce, Findings, Flat, Position, Positions, Problem, Result, Schema, SourceBatch,
-    SourceConnector, SourceRecord, SourceTask, TaskContext, Type, Value, async_trait,
+    Datum, Error, ExactlyOnce, Findings, Flat, Position, Positions, Problem, Result, Schema, SourceBatch,
+    SourceConnector, SourceRecord, SourceTask, TaskContext, Text, Type, Value, async_trait,
 };
 use serde_json::{Map, Value as Json};
 
@@ -114,7 +114,7 @@ impl SourceTask for FileSource {
 
 /// Complete lines, and how many bytes they and their ends take.
 struct Lines {
-    texts: Vec<ByteString>,
+    texts: Vec<Text>,
     taken: usize,
 }
 
@@ -186,10 +186,10 @@ fn read_lines(path: &Path, position: u64, limit: usize, mut chunk: usize) -> Res
 }
 
 /// UTF-8, with U+FFFD in place of what is not, as Java decodes.
-fn text(bytes: Bytes) -> ByteString {
-    match ByteString::try_from(bytes.clone()) {
+fn text(bytes: Bytes) -> Text {
+    match Text::try_from(bytes.clone()) {
         Ok(text) => text,
-        Err(_) => ByteString::from(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(_) => Text::from(String::from_utf8_lossy(&bytes).into_owned()),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use millrace_sdk::{ByteString, Datum, Field, Schema, Type, Value};
+use millrace_sdk::{Datum, Field, Schema, Text, Type, Value};
 
 /// 2020-01-01T00:00:00Z; each record is a millisecond younger than the one before.
 const FIRST_MS: i64 = 1_577_836_800_000;
@@ -87,21 +87,19 @@ fn letters(mut random: u64, length: usize, out: &mut BytesMut) {
 impl Content {
     /// The schema of the records that have one.
     pub(crate) fn schema() -> Arc<Schema> {
-        let field = |name: &'static str, kind| Field {
-            name: ByteString::from_static(name),
-            schema: Arc::new(Schema::of(kind)),
-        };
+        let field =
+            |name: &'static str, kind| Field { name: Text::from_static(name), schema: Arc::new(Schema::of(kind)) };
         let mut at = Schema::of(Type::Int64);
-        at.name = Some(ByteString::from_static(TIMESTAMP));
+        at.name = Some(Text::from_static(TIMESTAMP));
         at.version = Some(1);
         let mut schema = Schema::of(Type::Struct);
-        schema.name = Some(ByteString::from_static("millrace.generator.Record"));
+        schema.name = Some(Text::from_static("millrace.generator.Record"));
         schema.fields = vec![
             field("id", Type::Int64),
             field("user", Type::Int64),
             field("amount", Type::Float64),
             field("active", Type::Boolean),
-            Field { name: ByteString::from_static("at"), schema: Arc::new(at) },
+            Field { name: Text::from_static("at"), schema: Arc::new(at) },
             field("text", Type::String),
         ];
         Arc::new(schema)
@@ -170,7 +168,7 @@ impl Content {
 
 /// The generator's own bytes, which are ASCII.
 fn text_value(bytes: Bytes) -> Value {
-    Value::Str(ByteString::try_from(bytes).unwrap_or_default())
+    Value::Str(Text::try_from(bytes).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use millrace_sdk::{ByteString, Bytes, Datum, Decimal, Error, Result, Schema, Type, Value};
+use millrace_sdk::{Bytes, Datum, Decimal, Error, Result, Schema, Text, Type, Value};
 use mongodb::bson::raw::{RawBsonRef, RawDocument};
 
 mod extended;
@@ -336,7 +336,7 @@ impl Writer {
 }
 
 /// The text that JSON is, if it is one: a string that the JSON converter decoded, whose text the peer reads as a document.
-fn text_of(json: &Bytes) -> Result<Option<ByteString>> {
+fn text_of(json: &Bytes) -> Result<Option<Text>> {
     if json.trim_ascii_start().first() != Some(&b'"') {
         return Ok(None);
     }

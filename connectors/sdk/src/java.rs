@@ -7,7 +7,7 @@ pub mod calendar;
 use bytes::Bytes;
 
 use crate::json::{self, Fault, Number, Scanner};
-use crate::{ByteString, Datum, Error, Result, Schema, Type, Value};
+use crate::{Datum, Error, Result, Schema, Text, Type, Value};
 
 /// Appends what Java would print.
 ///
@@ -99,7 +99,7 @@ fn pairs_text(pairs: &[Value], schema: Option<&Schema>, out: &mut String) -> Res
 }
 
 /// Fields in the schema's order; null fields are left out.
-fn struct_text(fields: &[(ByteString, Value)], schema: &Schema, out: &mut String) -> Result<()> {
+fn struct_text(fields: &[(Text, Value)], schema: &Schema, out: &mut String) -> Result<()> {
     out.push_str("Struct{");
     let mut first = true;
     for field in &schema.fields {

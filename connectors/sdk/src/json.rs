@@ -9,14 +9,13 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use bytes::Bytes;
-use bytestring::ByteString;
 use serde::de::IgnoredAny;
 
-use crate::{Error, Result, Value};
+use crate::{Error, Result, Text, Value};
 pub use members::{Layout, Member, members};
 pub use names::lasting_name;
 use names::{Found, Level};
-pub use scan::{Fault, Scanner, Text, Token};
+pub use scan::{Fault, Quoted, Scanner, Token};
 
 /// Deeper nesting is refused at decode, so that no later step can exhaust its stack.
 pub const MAX_DEPTH: usize = 128;
@@ -116,12 +115,12 @@ fn map_level(
     scanner: &mut Scanner<'_>,
     names: &mut Level<'_>,
     of_member: impl Fn(&Bytes, Token) -> Result<Value>,
-) -> Result<Vec<(ByteString, Value)>> {
+) -> Result<Vec<(Text, Value)>> {
     let wrong = |fault| refused(buffer, fault);
-    let mut fields: Vec<(ByteString, Value)> = Vec::new();
+    let mut fields: Vec<(Text, Value)> = Vec::new();
     // Whether some name is not among those that are told apart by their place
     let (mut index, mut unknown) = (0, false);
-    let mut places: HashMap<ByteString, usize> = HashMap::new();
+    let mut places: HashMap<Text, usize> = HashMap::new();
     while scanner.more(index, b'}').map_err(wrong)? {
         index += 1;
         let text = scanner.name().map_err(wrong)?;
@@ -131,8 +130,8 @@ fn map_level(
             (text_at(buffer, &text)?, true)
         } else {
             match names.find(&buffer[text.content.clone()]) {
-                Found::New(name) => (ByteString::from_static(name), unknown),
-                Found::Again(name) => (ByteString::from_static(name), true),
+                Found::New(name) => (name, unknown),
+                Found::Again(name) => (name, true),
                 Found::Unknown => (text_at(buffer, &text)?, true),
             }
         };
@@ -258,13 +257,13 @@ fn member(buffer: &Bytes, token: Token) -> Result<Value> {
 ///
 /// # Errors
 /// `BadRecord` when it is not UTF-8.
-pub fn text_at(buffer: &Bytes, text: &Text) -> Result<ByteString> {
+pub fn text_at(buffer: &Bytes, text: &Quoted) -> Result<Text> {
     let content = text.content.clone();
     if text.escaped {
         let literal = &buffer[content.start - 1..content.end + 1];
-        return serde_json::from_slice::<String>(literal).map(ByteString::from).map_err(|error| not_json(&error));
+        return serde_json::from_slice::<String>(literal).map(Text::from).map_err(|error| not_json(&error));
     }
-    ByteString::try_from(buffer.slice(content)).map_err(|_| Error::bad_record("not JSON: invalid UTF-8"))
+    Text::slice(buffer, content).map_err(|_| Error::bad_record("not JSON: invalid UTF-8"))
 }
 
 /// Appends a value as JSON. Untouched JSON is copied verbatim; bytes become base64 text, decimals their unscaled bytes in

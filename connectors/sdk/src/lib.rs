@@ -21,12 +21,12 @@ mod schema;
 mod sink;
 mod source;
 pub mod testing;
+mod text;
 mod value;
 mod versions;
 
 pub use async_trait::async_trait;
 pub use bytes::Bytes;
-pub use bytestring::ByteString;
 pub use config::{Config, ConfigDef, Findings, Flat, Problem, Secret};
 pub use erased::{ConnectorKind, PluginInfo, SinkPlugin, SourcePlugin, erase_sink, erase_source};
 pub use error::{Error, ErrorKind, Result};
@@ -37,5 +37,6 @@ pub use sink::{OrderKeys, RecordFailure, SinkConnector, SinkTask, TaskContext, W
 pub use source::{
     Boundary, ExactlyOnce, Position, Positions, SourceBatch, SourceConnector, SourceFailure, SourceRecord, SourceTask,
 };
+pub use text::Text;
 pub use value::{Decimal, Value};
 pub use versions::{VersionRule, Versions};

@@ -5,9 +5,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use bytestring::ByteString;
 
-use crate::{Schema, Value};
+use crate::{Schema, Text, Value};
 
 /// A topic and a partition of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -85,7 +84,7 @@ impl Datum {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Header {
     /// Its name; names may repeat
-    pub key: ByteString,
+    pub key: Text,
     /// Its value
     pub value: Datum,
 }
@@ -139,12 +138,12 @@ fn detach_bytes(bytes: &mut Bytes) {
 
 fn detach_value(value: &mut Value) {
     match value {
-        Value::Str(text) => *text = ByteString::from(text.to_string()),
+        Value::Str(text) => *text = text.detached(),
         Value::Bytes(bytes) | Value::Json(bytes) => detach_bytes(bytes),
         Value::List(items) => items.iter_mut().for_each(detach_value),
         Value::Map(fields) => {
             for (key, value) in fields {
-                *key = ByteString::from(key.to_string());
+                *key = key.detached();
                 detach_value(value);
             }
         }
@@ -167,7 +166,7 @@ impl Record {
         detach_datum(&mut self.key);
         detach_datum(&mut self.value);
         for header in &mut self.headers {
-            header.key = ByteString::from(header.key.to_string());
+            header.key = header.key.detached();
             detach_datum(&mut header.value);
         }
         self

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use bytestring::ByteString;
-
-use crate::{Value, json};
+use crate::{Text, Value, json};
 
 /// Connect's schema types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,15 +41,15 @@ pub struct Schema {
     /// Whether null is allowed
     pub optional: bool,
     /// Such as `org.apache.kafka.connect.data.Timestamp`
-    pub name: Option<ByteString>,
+    pub name: Option<Text>,
     /// The user's version of the schema
     pub version: Option<i32>,
     /// Documentation
-    pub doc: Option<ByteString>,
+    pub doc: Option<Text>,
     /// The value of an absent field
     pub default: Option<Value>,
     /// Such as `scale` of a Decimal
-    pub parameters: Vec<(ByteString, ByteString)>,
+    pub parameters: Vec<(Text, Text)>,
     /// Fields of a struct
     pub fields: Vec<Field>,
     /// Key of a map
@@ -64,7 +62,7 @@ pub struct Schema {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field {
     /// Its name
-    pub name: ByteString,
+    pub name: Text,
     /// Its schema
     pub schema: Arc<Schema>,
 }
@@ -85,8 +83,8 @@ impl Schema {
     /// name. What is below is to be taken as data without a schema.
     #[must_use]
     pub fn recursive(name: &str) -> Self {
-        let name = ByteString::from(name);
-        let parameters = vec![(ByteString::from_static(RECURSIVE), name.clone())];
+        let name = Text::from(name);
+        let parameters = vec![(Text::from_static(RECURSIVE), name.clone())];
         Self { name: Some(name), parameters, ..Self::of(Type::Struct) }
     }
 

@@ -1,9 +1,8 @@
 //! The value model: Connect's types as a tree of slices, with JSON subtrees that nobody has looked into left as bytes.
 
 use bytes::Bytes;
-use bytestring::ByteString;
 
-use crate::{Error, Result, json};
+use crate::{Error, Result, Text, json};
 
 /// An arbitrary-precision decimal as Connect carries it: `unscaled × 10^-scale`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +13,10 @@ pub struct Decimal {
     pub scale: i32,
 }
 
-/// A decoded value.
+/// A decoded value. Its tag is as wide as what follows it is aligned: with a tag of one byte, values are moved in pieces that
+/// begin at its second byte, unlike those they were written in, and the processor waits for each.
 #[derive(Debug, Clone, PartialEq)]
+#[repr(u64)]
 pub enum Value {
     /// null
     Null,
@@ -28,7 +29,7 @@ pub enum Value {
     /// Connect's Decimal
     Decimal(Decimal),
     /// Text
-    Str(ByteString),
+    Str(Text),
     /// Bytes
     Bytes(Bytes),
     /// Days since 1970-01-01 (Connect's Date)
@@ -40,13 +41,14 @@ pub enum Value {
     /// A list
     List(Vec<Value>),
     /// A struct, or a map with text keys; order kept
-    Map(Vec<(ByteString, Value)>),
+    Map(Vec<(Text, Value)>),
     /// A JSON subtree nobody has looked into: valid JSON, copied back verbatim, parsed one level by [`Value::open`].
     Json(Bytes),
 }
 
 // Opened maps are made of them: with their names fourteen of these are a kilobyte.
 const _: () = assert!(size_of::<Value>() <= 40);
+const _: () = assert!(size_of::<Option<Value>>() <= 40);
 
 impl Value {
     /// This value with its own level parsed: everything but [`Value::Json`] is returned as it is; subtrees of JSON stay
@@ -126,7 +128,7 @@ impl Value {
     ///
     /// # Errors
     /// `BadRecord` when this is not a map.
-    pub fn into_fields(self) -> Result<Vec<(ByteString, Value)>> {
+    pub fn into_fields(self) -> Result<Vec<(Text, Value)>> {
         match self.open()? {
             Value::Map(fields) => Ok(fields),
             other => Err(Error::bad_record(format!("expected a map of fields, found {}", other.type_name()))),

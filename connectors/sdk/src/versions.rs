@@ -126,11 +126,11 @@ fn number(value: &Value) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ByteString, Bytes, Header, TimestampKind};
+    use crate::{Bytes, Header, Text, TimestampKind};
 
     fn record(value: Value, headers: &[(&str, Value)]) -> Record {
         let header = |(key, value): &(&str, Value)| Header {
-            key: ByteString::from((*key).to_owned()),
+            key: Text::from((*key).to_owned()),
             value: Datum::schemaless(value.clone()),
         };
         Record {

@@ -2,7 +2,7 @@
 //! be said becomes `?`.
 
 use bytes::Bytes;
-use millrace_sdk::ByteString;
+use millrace_sdk::Text;
 
 /// A character set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +33,8 @@ impl Charset {
         NAMES.iter().find(|(_, names)| names.contains(&name.as_str())).map(|(set, _)| *set)
     }
 
-    /// The text; well-formed UTF-8 is not copied.
-    pub(super) fn decode(self, bytes: &Bytes) -> ByteString {
+    /// The text; well-formed UTF-8 is not copied, unless it is short.
+    pub(super) fn decode(self, bytes: &Bytes) -> Text {
         match self {
             Self::Utf8 => utf8(bytes),
             Self::Ascii => single(bytes, |byte| if byte.is_ascii() { char::from(byte) } else { '\u{fffd}' }),
@@ -49,14 +49,14 @@ impl Charset {
         }
     }
 
-    /// The bytes; UTF-8 is not copied.
-    pub(super) fn encode(self, text: &ByteString) -> Bytes {
+    /// The bytes; UTF-8 is not copied, unless it is short.
+    pub(super) fn encode(self, text: &Text) -> Bytes {
         let single = |limit: u32| {
             text.chars().map(|c| if u32::from(c) < limit { u8::try_from(c).unwrap_or(b'?') } else { b'?' }).collect()
         };
         match self {
-            Self::Utf8 => text.as_bytes().clone(),
-            Self::Ascii if text.is_ascii() => text.as_bytes().clone(),
+            Self::Utf8 => text.to_bytes(),
+            Self::Ascii if text.is_ascii() => text.to_bytes(),
             Self::Ascii => single(0x80),
             Self::Latin1 => single(0x100),
             // Java writes no byte order mark before nothing.
@@ -69,8 +69,8 @@ impl Charset {
 }
 
 /// UTF-8 with U+FFFD for what is malformed; an encoded surrogate is one such place in Java and three in Rust.
-pub(super) fn utf8(bytes: &Bytes) -> ByteString {
-    if let Ok(text) = ByteString::try_from(bytes.clone()) {
+pub(super) fn utf8(bytes: &Bytes) -> Text {
+    if let Ok(text) = Text::slice(bytes, 0..bytes.len()) {
         return text;
     }
     let mut copy = bytes.to_vec();
@@ -79,15 +79,15 @@ pub(super) fn utf8(bytes: &Bytes) -> ByteString {
             copy[at..at + 3].copy_from_slice("\u{fffd}".as_bytes());
         }
     }
-    ByteString::from(String::from_utf8_lossy(&copy).into_owned())
+    Text::from(String::from_utf8_lossy(&copy).into_owned())
 }
 
-fn single(bytes: &[u8], char_of: impl Fn(u8) -> char) -> ByteString {
-    ByteString::from(bytes.iter().map(|byte| char_of(*byte)).collect::<String>())
+fn single(bytes: &[u8], char_of: impl Fn(u8) -> char) -> Text {
+    Text::from(bytes.iter().map(|byte| char_of(*byte)).collect::<String>())
 }
 
 /// A high surrogate takes the unit after it along when that is no low one, as in Java; half a unit at the end is malformed.
-fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> ByteString {
+fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Text {
     let mut text = String::with_capacity(bytes.len());
     let (pairs, rest) = bytes.as_chunks::<2>();
     let mut units = pairs.iter().map(|pair| unit(*pair));
@@ -100,5 +100,5 @@ fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> ByteString {
     if !rest.is_empty() && !(pairs.last().is_some_and(|pair| (0xd800..0xdc00).contains(&unit(*pair)))) {
         text.push('\u{fffd}');
     }
-    ByteString::from(text)
+    Text::from(text)
 }

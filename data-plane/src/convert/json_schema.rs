@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Error, Field, Result, Schema, Type, Value, json};
+use millrace_sdk::{Error, Field, Result, Schema, Text, Type, Value, json};
 
 use super::json_value::{self, Options};
 
@@ -94,8 +94,8 @@ fn struct_fields(list: Option<&Value>) -> Result<Vec<Field>> {
 }
 
 /// Schemas outlive the batch they came with.
-fn detached(text: ByteString) -> ByteString {
-    ByteString::from(text.to_string())
+fn detached(text: Text) -> Text {
+    Text::from(text.to_string())
 }
 
 fn bad(what: String) -> Error {
@@ -111,11 +111,11 @@ pub(super) fn encode(schema: Option<&Schema>, out: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-fn to_value(schema: &Schema, field: Option<&ByteString>) -> Result<Value> {
-    let mut fields: Vec<(ByteString, Value)> = Vec::new();
-    let mut put = |name: &'static str, value: Value| fields.push((ByteString::from_static(name), value));
+fn to_value(schema: &Schema, field: Option<&Text>) -> Result<Value> {
+    let mut fields: Vec<(Text, Value)> = Vec::new();
+    let mut put = |name: &'static str, value: Value| fields.push((Text::from_static(name), value));
     let kind = TYPES.iter().find(|(_, kind)| *kind == schema.kind).map_or("string", |(name, _)| *name);
-    put("type", Value::Str(ByteString::from_static(kind)));
+    put("type", Value::Str(Text::from_static(kind)));
     match schema.kind {
         Type::Struct => {
             let list = schema.fields.iter().map(|field| to_value(&field.schema, Some(&field.name)));

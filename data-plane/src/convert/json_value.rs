@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use millrace_sdk::json::{self, Fault, Scanner, Token};
-use millrace_sdk::{ByteString, Decimal, Error, Field, Result, Schema, Type, Value};
+use millrace_sdk::{Decimal, Error, Field, Result, Schema, Text, Type, Value};
 
 use super::connect_name;
 pub(super) use write::encode;
@@ -134,14 +134,14 @@ impl Reader<'_, '_> {
     /// All fields of the schema, in its order; others are passed over.
     fn fields(&mut self, schema: &Schema) -> Fit<Value> {
         self.scanner.enter(b'{').map_err(|fault| self.wrong(fault))?;
-        let mut fields: Vec<(ByteString, Option<Value>)> = Vec::with_capacity(schema.fields.len() + ROOM);
+        let mut fields: Vec<(Text, Option<Value>)> = Vec::with_capacity(schema.fields.len() + ROOM);
         fields.extend(schema.fields.iter().map(|field| (field.name.clone(), None)));
         let (mut index, mut guess) = (0, 0);
         while self.scanner.more(index, b'}').map_err(|fault| self.wrong(fault))? {
             index += 1;
             let name = self.scanner.name().map_err(|fault| self.wrong(fault))?;
             let unescaped = if name.escaped { Some(json::text_at(self.text, &name)?) } else { None };
-            let name = unescaped.as_ref().map_or(&self.text[name.content], |text| text.as_bytes().as_ref());
+            let name = unescaped.as_ref().map_or(&self.text[name.content], |text| text.as_bytes());
             // Most producers write the fields in the schema's order.
             let is_it = |field: &Field| field.name.as_bytes() == name;
             let place = match schema.fields.get(guess) {

@@ -1,5 +1,5 @@
 use ::bytes::Bytes;
-use millrace_sdk::{ByteString, Decimal, Field, Schema, Type, Value};
+use millrace_sdk::{Decimal, Field, Schema, Text, Type, Value};
 
 use super::*;
 
@@ -106,7 +106,7 @@ fn an_envelope_becomes_typed_values() {
     assert_eq!(field("note"), Value::Null);
     assert_eq!(field("size"), Value::Int(7));
     assert_eq!(field("tags"), Value::List(vec![text_value("a"), text_value("b")]));
-    assert_eq!(field("more"), Value::Map(vec![(ByteString::from_static("x"), Value::Int(1))]));
+    assert_eq!(field("more"), Value::Map(vec![(Text::from_static("x"), Value::Int(1))]));
     // The same schema is parsed once, and what was decoded encodes to what decodes to the same.
     let first = decode(&*json, ENVELOPE).unwrap();
     let Datum::Decoded { schema: Some(again), .. } = &first else { panic!("no schema") };
@@ -122,7 +122,7 @@ fn an_envelope_becomes_typed_values() {
 use std::sync::Arc;
 
 fn text_value(text: &'static str) -> Value {
-    Value::Str(ByteString::from_static(text))
+    Value::Str(Text::from_static(text))
 }
 
 #[test]
@@ -186,8 +186,8 @@ fn bytes_take_bytes_only() {
 #[test]
 fn a_struct_of_a_source_is_written_as_connect_writes_it() {
     let mut schema = Schema::of(Type::Struct);
-    schema.fields = vec![Field { name: ByteString::from_static("a"), schema: Arc::new(Schema::of(Type::Int32)) }];
-    let value = Value::Map(vec![(ByteString::from_static("a"), Value::Int(1))]);
+    schema.fields = vec![Field { name: Text::from_static("a"), schema: Arc::new(Schema::of(Type::Int32)) }];
+    let value = Value::Map(vec![(Text::from_static("a"), Value::Int(1))]);
     let datum = Datum::Decoded { schema: Some(Arc::new(schema)), value };
     assert_eq!(
         encode(&*make("json", &[]), &datum),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use millrace_sdk::{ByteString, Datum, Error, Flat, Result, Schema, Type, Value, java};
+use millrace_sdk::{Datum, Error, Flat, Result, Schema, Text, Type, Value, java};
 
 use super::Converter;
 use super::charset::Charset;
@@ -40,7 +40,7 @@ impl StringConverter {
             Datum::Decoded { .. } => {
                 let mut text = String::new();
                 java::print(datum, &mut text)?;
-                Ok(Some(self.charset.encode(&ByteString::from(text))))
+                Ok(Some(self.charset.encode(&Text::from(text))))
             }
         }
     }

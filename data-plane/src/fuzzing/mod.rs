@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use millrace_sdk::{Batch, ByteString, Bytes, Datum, Flat, Header, Record, TimestampKind, TopicPartition, Value, json};
+use millrace_sdk::{Batch, Bytes, Datum, Flat, Header, Record, Text, TimestampKind, TopicPartition, Value, json};
 
 use crate::convert::{self, Converter, Role, converter};
 use crate::kafka::wire::{Aborted, Apart, Isolation, take_apart};
@@ -108,7 +108,7 @@ fn transforms(data: &[u8]) {
 }
 
 fn batch(value: Datum) -> Batch {
-    let header = Header { key: ByteString::from_static("h"), value: Datum::schemaless(Value::Str("x".into())) };
+    let header = Header { key: Text::from_static("h"), value: Datum::schemaless(Value::Str("x".into())) };
     let record = |key: Datum, value: Datum| Record {
         offset: 42,
         timestamp_ms: Some(1_709_211_909_007),

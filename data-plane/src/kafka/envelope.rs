@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use millrace_sdk::{ByteString, TimestampKind};
+use millrace_sdk::{Text, TimestampKind};
 
 /// A place in a batch's buffer, which is shorter than 4 GiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Span {
 }
 
 /// The header of a record as it came.
-pub type RawHeader = (ByteString, Span);
+pub type RawHeader = (Text, Span);
 
 /// A record as it came; its payloads are in the batch's buffer.
 #[derive(Debug, Clone)]

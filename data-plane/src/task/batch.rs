@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use millrace_sdk::{ByteString, TimestampKind, TopicPartition};
+use millrace_sdk::{Text, TimestampKind, TopicPartition};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _, Timestamp};
 
 use super::fetch::Receipt;
@@ -193,7 +193,7 @@ impl BatchBuilder {
         self.make_room();
         let (key, value) = (self.copy(record.key()), self.copy(record.value()));
         let mut headers = Vec::new();
-        record.headers(|name, value| headers.push((ByteString::from(name), self.copy(value))));
+        record.headers(|name, value| headers.push((Text::from(name), self.copy(value))));
         self.add(record.offset(), record.timestamp(), key, value, headers);
     }
 
@@ -202,7 +202,7 @@ impl BatchBuilder {
         self.make_room();
         let (key, value) = (self.copy(message.key()), self.copy(message.payload()));
         let headers = message.headers().map_or_else(Vec::new, |headers| {
-            headers.iter().map(|header| (ByteString::from(header.key), self.copy(header.value))).collect()
+            headers.iter().map(|header| (Text::from(header.key), self.copy(header.value))).collect()
         });
         self.add(message.offset(), message.timestamp(), key, value, headers);
     }
@@ -252,7 +252,7 @@ impl BatchBuilder {
         headers: &[(&str, Option<&[u8]>)],
     ) {
         let (key, value) = (self.copy(key), self.copy(value));
-        let headers = headers.iter().map(|(name, value)| (ByteString::from(*name), self.copy(*value))).collect();
+        let headers = headers.iter().map(|(name, value)| (Text::from(*name), self.copy(*value))).collect();
         self.add(offset, Timestamp::NotAvailable, key, value, headers);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use millrace_sdk::{ByteString, Config, Datum, Error, Field, Problem, Record, Result, Schema, Type, Value, java};
+use millrace_sdk::{Config, Datum, Error, Field, Problem, Record, Result, Schema, Text, Type, Value, java};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -42,7 +42,7 @@ fn yes() -> bool {
 pub(super) struct Cast {
     side: Side,
     whole: Option<Type>,
-    casts: Vec<(ByteString, Type)>,
+    casts: Vec<(Text, Type)>,
     defaults: bool,
     schemas: SchemaCache<Updated>,
     /// For texts until their length is known
@@ -81,7 +81,7 @@ impl Kind for Cast {
         if options.spec.is_empty() {
             return Err(wrong("Must specify at least one field to cast."));
         }
-        let mut casts: Vec<(ByteString, Type)> = Vec::new();
+        let mut casts: Vec<(Text, Type)> = Vec::new();
         let mut whole = None;
         for mapping in &options.spec {
             let parts: Vec<&str> = mapping.split(':').map(str::trim).collect();
@@ -91,7 +91,7 @@ impl Kind for Cast {
                     let kind = output(kind).map_err(|why| wrong(&why))?;
                     match casts.iter_mut().find(|(known, _)| **known == *name) {
                         Some((_, known)) => *known = kind,
-                        None => casts.push((ByteString::from(name.to_owned()), kind)),
+                        None => casts.push((Text::from(name.to_owned()), kind)),
                     }
                 }
                 _ => return Err(wrong(&format!("Invalid cast mapping: {mapping}"))),
@@ -307,17 +307,17 @@ fn boolean(value: &Value) -> Result<bool> {
     })
 }
 
-fn string(schema: Option<&Schema>, value: Value, scratch: &mut String) -> Result<ByteString> {
+fn string(schema: Option<&Schema>, value: Value, scratch: &mut String) -> Result<Text> {
     scratch.clear();
     match value {
         Value::Str(text) => return Ok(text),
-        Value::Bool(flag) => return Ok(ByteString::from_static(if flag { "true" } else { "false" })),
+        Value::Bool(flag) => return Ok(Text::from_static(if flag { "true" } else { "false" })),
         Value::Float(number) if schema.is_some_and(|schema| schema.kind == Type::Float32) => {
             java::float_text(number, scratch);
         }
         Value::Float(number) => java::double_text(number, scratch),
-        Value::Int(number) => return Ok(ByteString::from(number.to_string())),
-        Value::Decimal(decimal) => return Ok(ByteString::from(decimal_text(&decimal))),
+        Value::Int(number) => return Ok(Text::from(number.to_string())),
+        Value::Decimal(decimal) => return Ok(Text::from(decimal_text(&decimal))),
         Value::Bytes(bytes) => STANDARD.encode_string(&bytes, scratch),
         Value::Date(days) => return date_text(i64::from(days) * DAY_MS),
         Value::Time(millis) => return date_text(i64::from(millis)),
@@ -325,12 +325,12 @@ fn string(schema: Option<&Schema>, value: Value, scratch: &mut String) -> Result
         Value::Json(_) => scratch.push_str(digits(&value).unwrap_or_default()),
         _ => return Err(unexpected(&value)),
     }
-    Ok(ByteString::from(scratch.as_str()))
+    Ok(Text::from(scratch.as_str()))
 }
 
 /// As Connect's `Values` writes a `java.util.Date`: the first day of the epoch and what lies before it as a time of day,
 /// midnights as a date.
-fn date_text(millis: i64) -> Result<ByteString> {
+fn date_text(millis: i64) -> Result<Text> {
     let pattern = if millis < DAY_MS {
         "HH:mm:ss.SSS'Z'"
     } else if millis % DAY_MS == 0 {
@@ -338,5 +338,5 @@ fn date_text(millis: i64) -> Result<ByteString> {
     } else {
         "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'"
     };
-    Ok(ByteString::from(DateFormat::new(pattern, 0).map_err(Error::internal)?.text(millis)))
+    Ok(Text::from(DateFormat::new(pattern, 0).map_err(Error::internal)?.text(millis)))
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Datum, Error, Field, Record, Result, Schema, Type, Value};
+use millrace_sdk::{Datum, Error, Field, Record, Result, Schema, Text, Type, Value};
 
 /// Fields of a map or struct, in order.
-pub(super) type Fields = Vec<(ByteString, Value)>;
+pub(super) type Fields = Vec<(Text, Value)>;
 
 #[cfg(test)]
 pub(super) const DECIMAL: &str = "org.apache.kafka.connect.data.Decimal";
@@ -86,12 +86,12 @@ pub(super) fn require_struct_schema(schema: &Schema, purpose: &str) -> Result<()
 
 /// The position of a field.
 #[inline]
-pub(super) fn position(fields: &[(ByteString, Value)], name: &str) -> Option<usize> {
+pub(super) fn position(fields: &[(Text, Value)], name: &str) -> Option<usize> {
     fields.iter().position(|(key, _)| key.len() == name.len() && **key == *name)
 }
 
 /// The position of a struct's field: fields mostly stand where the schema has them.
-pub(super) fn position_at(fields: &[(ByteString, Value)], name: &str, guess: usize) -> Option<usize> {
+pub(super) fn position_at(fields: &[(Text, Value)], name: &str, guess: usize) -> Option<usize> {
     match fields.get(guess) {
         Some((key, _)) if *key == *name => Some(guess),
         _ => position(fields, name),
@@ -99,7 +99,7 @@ pub(super) fn position_at(fields: &[(ByteString, Value)], name: &str, guess: usi
 }
 
 /// Sets a field, at its place when there is one, else at the end.
-pub(super) fn put(fields: &mut Fields, name: &ByteString, value: Value) {
+pub(super) fn put(fields: &mut Fields, name: &Text, value: Value) {
     match position(fields, name) {
         Some(index) => fields[index].1 = value,
         None => fields.push((name.clone(), value)),
@@ -116,7 +116,7 @@ pub(super) fn take_field(fields: &mut Fields, field: &Field, guess: usize, defau
 /// A struct's fields as the schema has them, no others, and in its order; null becomes the schema's default when the user
 /// wants that. Mostly they stand so already.
 pub(super) fn in_order(schema: &Schema, mut fields: Fields, defaults: bool) -> Fields {
-    let as_schema = |((name, _), field): (&(ByteString, Value), &Field)| same(name, &field.name);
+    let as_schema = |((name, _), field): (&(Text, Value), &Field)| same(name, &field.name);
     if fields.len() != schema.fields.len() || !fields.iter().zip(&schema.fields).all(as_schema) {
         let mut old = std::mem::replace(&mut fields, Vec::with_capacity(schema.fields.len()));
         for (guess, field) in schema.fields.iter().enumerate() {
@@ -135,12 +135,12 @@ pub(super) fn in_order(schema: &Schema, mut fields: Fields, defaults: bool) -> F
 }
 
 /// Whether two names are the same. Mostly they are in the same place, too.
-fn same(one: &ByteString, other: &ByteString) -> bool {
+fn same(one: &Text, other: &Text) -> bool {
     one.len() == other.len() && (one.as_ptr() == other.as_ptr() || one == other)
 }
 
 /// A struct's field; null becomes the schema's default when the user wants that.
-pub(super) fn field_value(fields: &[(ByteString, Value)], field: &Field, defaults: bool) -> Value {
+pub(super) fn field_value(fields: &[(Text, Value)], field: &Field, defaults: bool) -> Value {
     let value = position(fields, &field.name).map_or(Value::Null, |index| fields[index].1.clone());
     with_default(value, &field.schema, defaults)
 }
@@ -174,7 +174,7 @@ pub(super) fn basics(source: &Schema, kind: Type) -> Schema {
 }
 
 /// Adds a field, unless there is one of that name.
-pub(super) fn add_field(schema: &mut Schema, name: &ByteString, of: Arc<Schema>) -> Result<()> {
+pub(super) fn add_field(schema: &mut Schema, name: &Text, of: Arc<Schema>) -> Result<()> {
     if field(schema, name).is_some() {
         return Err(Error::bad_record(format!("Cannot create field because of field name duplication {name}")));
     }
@@ -189,7 +189,7 @@ pub(super) fn plain(kind: Type, optional: bool) -> Arc<Schema> {
 
 /// A schema of a logical type.
 pub(super) fn logical(kind: Type, name: &'static str, optional: bool) -> Arc<Schema> {
-    Arc::new(Schema { optional, name: Some(ByteString::from_static(name)), version: Some(1), ..Schema::of(kind) })
+    Arc::new(Schema { optional, name: Some(Text::from_static(name)), version: Some(1), ..Schema::of(kind) })
 }
 
 /// How many input schemas a transform remembers, as in Connect.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Config, Datum, Error, Problem, Record, Result, Schema, Type, Value};
+use millrace_sdk::{Config, Datum, Error, Problem, Record, Result, Schema, Text, Type, Value};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -47,8 +47,8 @@ impl Flatten {
         Self { side, delimiter, schemas: SchemaCache::default() }
     }
 
-    fn name(&self, prefix: &str, name: &ByteString) -> ByteString {
-        if prefix.is_empty() { name.clone() } else { ByteString::from(format!("{prefix}{}{name}", self.delimiter)) }
+    fn name(&self, prefix: &str, name: &Text) -> Text {
+        if prefix.is_empty() { name.clone() } else { Text::from(format!("{prefix}{}{name}", self.delimiter)) }
     }
 
     fn map(&self, old: Fields, prefix: &str, out: &mut Fields) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Config, Datum, Error, Header, Problem, Record, Result, Schema, Type, Value};
+use millrace_sdk::{Config, Datum, Error, Header, Problem, Record, Result, Schema, Text, Type, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +43,7 @@ fn yes() -> bool {
 pub(super) struct HeaderFrom {
     side: Side,
     /// Field and header names
-    pairs: Vec<(ByteString, ByteString)>,
+    pairs: Vec<(Text, Text)>,
     operation: Operation,
     purpose: &'static str,
     defaults: bool,
@@ -64,7 +64,7 @@ impl Kind for HeaderFrom {
             let message = "'fields' config must have the same number of elements as 'headers' config.";
             return Err(Problem::new("fields", message));
         }
-        let names = |list: Vec<String>| list.into_iter().map(ByteString::from);
+        let names = |list: Vec<String>| list.into_iter().map(Text::from);
         Ok(Self {
             side,
             pairs: names(options.fields).zip(names(options.headers)).collect(),
@@ -81,11 +81,7 @@ impl HeaderFrom {
         self.pairs.iter().any(|(field, _)| **field == *name)
     }
 
-    fn with_schema(
-        &mut self,
-        schema: &Arc<Schema>,
-        old: &[(ByteString, Value)],
-    ) -> Result<(Vec<Header>, Option<Datum>)> {
+    fn with_schema(&mut self, schema: &Arc<Schema>, old: &[(Text, Value)]) -> Result<(Vec<Header>, Option<Datum>)> {
         let mut headers = Vec::with_capacity(self.pairs.len());
         for (name, header) in &self.pairs {
             let field = field(schema, name).ok_or_else(|| Error::bad_record(format!("Unknown field: {name}")))?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Config, Datum, Field, Problem, Record, Result, Schema, Type, Value};
+use millrace_sdk::{Config, Datum, Field, Problem, Record, Result, Schema, Text, Type, Value};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -18,7 +18,7 @@ impl Config for Options {}
 
 pub(super) struct HoistField {
     side: Side,
-    name: ByteString,
+    name: Text,
     schemas: SchemaCache,
 }
 
@@ -27,7 +27,7 @@ impl Kind for HoistField {
     const CLASSES: &'static [&'static str] = sided!("org.apache.kafka.connect.transforms.HoistField");
 
     fn make(options: Options, side: Side) -> Result<Self, Problem> {
-        Ok(Self { side, name: ByteString::from(options.field), schemas: SchemaCache::default() })
+        Ok(Self { side, name: Text::from(options.field), schemas: SchemaCache::default() })
     }
 }
 

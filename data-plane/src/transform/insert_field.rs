@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Config, Datum, Error, Problem, Record, Result, Schema, Type, Value};
+use millrace_sdk::{Config, Datum, Error, Problem, Record, Result, Schema, Text, Type, Value};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -49,7 +49,7 @@ fn yes() -> bool {
 
 /// A field to be added.
 struct Spec {
-    name: ByteString,
+    name: Text,
     schema: Arc<Schema>,
 }
 
@@ -70,11 +70,11 @@ pub(super) struct InsertField {
     partition: Option<Spec>,
     offset: Option<Spec>,
     timestamp: Option<Spec>,
-    fixed: Option<(Spec, ByteString)>,
+    fixed: Option<(Spec, Text)>,
     defaults: bool,
     schemas: SchemaCache,
     /// The last topic as text
-    last: Option<(Arc<str>, ByteString)>,
+    last: Option<(Arc<str>, Text)>,
 }
 
 fn spec(option: Option<String>, schema: impl Fn(bool) -> Arc<Schema>) -> Option<Spec> {
@@ -84,7 +84,7 @@ fn spec(option: Option<String>, schema: impl Fn(bool) -> Arc<Schema>) -> Option<
         (_, Some(name)) => (name, false),
         _ => (text.as_str(), true),
     };
-    Some(Spec { name: ByteString::from(name.to_owned()), schema: schema(optional) })
+    Some(Spec { name: Text::from(name.to_owned()), schema: schema(optional) })
 }
 
 impl Kind for InsertField {
@@ -99,7 +99,7 @@ impl Kind for InsertField {
             offset: spec(options.offset, |optional| plain(Type::Int64, optional)),
             timestamp: spec(options.timestamp, |optional| logical(Type::Int64, TIMESTAMP, optional)),
             fixed: match (spec(options.static_field, |optional| plain(Type::String, optional)), options.static_value) {
-                (Some(spec), Some(value)) => Some((spec, ByteString::from(value))),
+                (Some(spec), Some(value)) => Some((spec, Text::from(value))),
                 (Some(spec), None) => {
                     let why = format!("No value specified for static field: {}", spec.name);
                     return Err(invalid("static.value", "null", &why));
@@ -147,11 +147,11 @@ impl InsertField {
         Ok(Arc::new(updated))
     }
 
-    fn topic_text(&mut self, topic: &Arc<str>) -> ByteString {
+    fn topic_text(&mut self, topic: &Arc<str>) -> Text {
         match &self.last {
             Some((last, text)) if Arc::ptr_eq(last, topic) => text.clone(),
             _ => {
-                let text = ByteString::from(topic.to_string());
+                let text = Text::from(topic.to_string());
                 self.last = Some((Arc::clone(topic), text.clone()));
                 text
             }

@@ -1,6 +1,6 @@
 //! `InsertHeader`: adds a header with a literal value.
 
-use millrace_sdk::{ByteString, Bytes, Config, Flat, Header, Problem, Record, Result};
+use millrace_sdk::{Bytes, Config, Flat, Header, Problem, Record, Result, Text};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -30,7 +30,7 @@ impl Kind for InsertHeader {
         let reader = converter(Role::Header, &Flat::new(), &Flat::new()).map_err(problem)?;
         let payload = Some(Bytes::from(options.literal));
         let value = reader.decode("", &[payload]).pop().unwrap_or(Ok(millrace_sdk::Datum::Null)).map_err(problem)?;
-        Ok(Self(Header { key: ByteString::from(options.header), value }))
+        Ok(Self(Header { key: Text::from(options.header), value }))
     }
 }
 

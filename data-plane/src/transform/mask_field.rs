@@ -1,6 +1,6 @@
 //! `MaskField`: fields as the empty value of their type, or as a fixed one.
 
-use millrace_sdk::{ByteString, Config, Datum, Decimal, Error, Problem, Record, Result, Schema, Type, Value};
+use millrace_sdk::{Config, Datum, Decimal, Error, Problem, Record, Result, Schema, Text, Type, Value};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -32,14 +32,14 @@ fn yes() -> bool {
 
 pub(super) struct MaskField {
     side: Side,
-    fields: Vec<ByteString>,
+    fields: Vec<Text>,
     replacement: Option<Replacement>,
     defaults: bool,
 }
 
 /// The replacement as text and as a number, when it is one.
 struct Replacement {
-    text: ByteString,
+    text: Text,
     number: Option<Decimal>,
 }
 
@@ -56,9 +56,9 @@ impl Kind for MaskField {
         }
         let replacement = options.replacement.map(|text| Replacement {
             number: parse_decimal(&text).map(|(negative, digits, scale)| decimal(negative, &digits, scale)),
-            text: ByteString::from(text),
+            text: Text::from(text),
         });
-        let fields = options.fields.into_iter().map(ByteString::from).collect();
+        let fields = options.fields.into_iter().map(Text::from).collect();
         Ok(Self { side, fields, replacement, defaults: options.defaults })
     }
 
@@ -100,7 +100,7 @@ fn empty(schema: Option<&Schema>, value: &Value) -> Result<Value> {
         Value::Int(_) => Value::Int(0),
         Value::Float(_) => Value::Float(0.0),
         Value::Decimal(number) => Value::Decimal(decimal(false, "0", number.scale)),
-        Value::Str(_) => Value::Str(ByteString::new()),
+        Value::Str(_) => Value::Str(Text::new()),
         Value::Date(_) => Value::Date(0),
         Value::Time(_) => Value::Time(0),
         Value::Timestamp(_) => Value::Timestamp(0),
@@ -145,7 +145,7 @@ impl Replacement {
                 if low_bits(&self.text).is_none() {
                     return Err(Error::bad_record(format!("Unable to convert {} to number", self.text)));
                 }
-                Value::Json(self.text.as_bytes().clone())
+                Value::Json(self.text.to_bytes())
             }
             other => {
                 let what = named(schema, other);

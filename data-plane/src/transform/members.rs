@@ -1,6 +1,6 @@
 //! The members of a map without a schema, while transforms change them.
 
-use millrace_sdk::{ByteString, Result, Value};
+use millrace_sdk::{Result, Text, Value};
 
 use super::data::{Fields, position, put};
 
@@ -12,19 +12,19 @@ pub(crate) trait Members {
     fn contains(&self, name: &str) -> bool;
 
     /// Replaces a member's value by what is made of it. As in Connect, a member that is not there is null from now on.
-    fn update(&mut self, name: &ByteString, number: usize, new: impl FnOnce(Value) -> Result<Value>) -> Result<()>;
+    fn update(&mut self, name: &Text, number: usize, new: impl FnOnce(Value) -> Result<Value>) -> Result<()>;
 
     /// Sets a member, at its place when there is one, else at the end; no value leaves it as it is.
-    fn put(&mut self, name: &ByteString, number: usize, value: impl FnOnce() -> Result<Option<Value>>) -> Result<()>;
+    fn put(&mut self, name: &Text, number: usize, value: impl FnOnce() -> Result<Option<Value>>) -> Result<()>;
 
     /// As `put`, for a value that is the same in all maps.
-    fn put_fixed(&mut self, name: &ByteString, value: Value);
+    fn put_fixed(&mut self, name: &Text, value: Value);
 
     /// Leaves members out.
     fn retain(&mut self, keeps: impl Fn(&str) -> bool);
 
     /// Gives new names to members.
-    fn rename<'a>(&mut self, new_name: impl Fn(&str) -> Option<&'a ByteString>);
+    fn rename<'a>(&mut self, new_name: impl Fn(&str) -> Option<&'a Text>);
 
     /// Of members with the same name the last one's value counts, in the place of the first one.
     fn merge(&mut self);
@@ -35,7 +35,7 @@ impl Members for Fields {
         position(self, name).is_some()
     }
 
-    fn update(&mut self, name: &ByteString, _: usize, new: impl FnOnce(Value) -> Result<Value>) -> Result<()> {
+    fn update(&mut self, name: &Text, _: usize, new: impl FnOnce(Value) -> Result<Value>) -> Result<()> {
         match position(self, name) {
             Some(place) => {
                 let value = &mut self[place].1;
@@ -46,14 +46,14 @@ impl Members for Fields {
         Ok(())
     }
 
-    fn put(&mut self, name: &ByteString, _: usize, value: impl FnOnce() -> Result<Option<Value>>) -> Result<()> {
+    fn put(&mut self, name: &Text, _: usize, value: impl FnOnce() -> Result<Option<Value>>) -> Result<()> {
         if let Some(value) = value()? {
             put(self, name, value);
         }
         Ok(())
     }
 
-    fn put_fixed(&mut self, name: &ByteString, value: Value) {
+    fn put_fixed(&mut self, name: &Text, value: Value) {
         put(self, name, value);
     }
 
@@ -61,7 +61,7 @@ impl Members for Fields {
         Vec::retain(self, |(name, _)| keeps(name));
     }
 
-    fn rename<'a>(&mut self, new_name: impl Fn(&str) -> Option<&'a ByteString>) {
+    fn rename<'a>(&mut self, new_name: impl Fn(&str) -> Option<&'a Text>) {
         for (name, _) in self {
             if let Some(new) = new_name(name) {
                 *name = new.clone();

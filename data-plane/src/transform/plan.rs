@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use millrace_sdk::json::{self, Layout, Member};
-use millrace_sdk::{ByteString, Bytes, Record, Result, Value};
+use millrace_sdk::{Bytes, Record, Result, Text, Value};
 
 use super::Site;
 use super::chain::Stage;
@@ -44,7 +44,7 @@ struct Step {
 /// A map of one layout, while it is planned what becomes of it.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
-    members: Vec<(ByteString, Source)>,
+    members: Vec<(Text, Source)>,
     steps: Vec<Step>,
     stage: usize,
 }
@@ -59,7 +59,7 @@ impl Draft {
         Source::Made(self.steps.len() - 1)
     }
 
-    fn set(&mut self, name: &ByteString, value: Source) {
+    fn set(&mut self, name: &Text, value: Source) {
         match self.position(name) {
             Some(place) => self.members[place].1 = value,
             None => self.members.push((name.clone(), value)),
@@ -72,7 +72,7 @@ impl Members for Draft {
         self.position(name).is_some()
     }
 
-    fn update(&mut self, name: &ByteString, number: usize, _: impl FnOnce(Value) -> Result<Value>) -> Result<()> {
+    fn update(&mut self, name: &Text, number: usize, _: impl FnOnce(Value) -> Result<Value>) -> Result<()> {
         match self.position(name) {
             Some(place) => {
                 let old = self.members[place].1.clone();
@@ -83,13 +83,13 @@ impl Members for Draft {
         Ok(())
     }
 
-    fn put(&mut self, name: &ByteString, number: usize, _: impl FnOnce() -> Result<Option<Value>>) -> Result<()> {
+    fn put(&mut self, name: &Text, number: usize, _: impl FnOnce() -> Result<Option<Value>>) -> Result<()> {
         let value = self.step(number, None);
         self.set(name, value);
         Ok(())
     }
 
-    fn put_fixed(&mut self, name: &ByteString, value: Value) {
+    fn put_fixed(&mut self, name: &Text, value: Value) {
         self.set(name, Source::Fixed(value));
     }
 
@@ -97,7 +97,7 @@ impl Members for Draft {
         self.members.retain(|(name, _)| keeps(name));
     }
 
-    fn rename<'a>(&mut self, new_name: impl Fn(&str) -> Option<&'a ByteString>) {
+    fn rename<'a>(&mut self, new_name: impl Fn(&str) -> Option<&'a Text>) {
         for (name, _) in &mut self.members {
             if let Some(new) = new_name(name) {
                 *name = new.clone();
@@ -106,7 +106,7 @@ impl Members for Draft {
     }
 
     fn merge(&mut self) {
-        let mut merged: Vec<(ByteString, Source)> = Vec::with_capacity(self.members.len());
+        let mut merged: Vec<(Text, Source)> = Vec::with_capacity(self.members.len());
         for (name, value) in self.members.drain(..) {
             match merged.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, earlier)) => *earlier = value,
@@ -137,7 +137,7 @@ struct Plan {
     /// By which a layout is mostly told from others
     mark: u64,
     steps: Vec<Step>,
-    members: Vec<(ByteString, Source)>,
+    members: Vec<(Text, Source)>,
     pieces: Vec<Piece>,
 }
 
@@ -284,7 +284,7 @@ impl Plans {
             made.push(stages[step.stage].transform.edited_value(step.number, old, record, site)?);
         }
         if !made.iter().all(has_json_type) {
-            let member = |(name, source): &(ByteString, Source)| Ok((name.clone(), value(source, made)?));
+            let member = |(name, source): &(Text, Source)| Ok((name.clone(), value(source, made)?));
             return Ok(Edited::Value(Value::Map(plan.members.iter().map(member).collect::<Result<_>>()?)));
         }
         let start = out.len();

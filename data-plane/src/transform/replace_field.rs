@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Config, Datum, Error, Problem, Record, Result, Schema, Type, Value};
+use millrace_sdk::{Config, Datum, Error, Problem, Record, Result, Schema, Text, Type, Value};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -41,9 +41,9 @@ pub(super) struct ReplaceField {
     exclude: Names,
     include: Names,
     /// New names by old ones
-    renames: Vec<(String, ByteString)>,
+    renames: Vec<(String, Text)>,
     /// New names to old ones
-    reverse: HashMap<ByteString, String>,
+    reverse: HashMap<Text, String>,
     defaults: bool,
     schemas: SchemaCache<Updated>,
 }
@@ -66,13 +66,13 @@ impl Kind for ReplaceField {
         sided!("org.apache.kafka.connect.transforms.ReplaceField", "io.confluent.connect.transforms.ReplaceField");
 
     fn make(options: Options, side: Side) -> Result<Self, Problem> {
-        let mut renames: Vec<(String, ByteString)> = Vec::new();
+        let mut renames: Vec<(String, Text)> = Vec::new();
         for mapping in &options.renames {
             match mapping.split_once(':') {
                 Some((old, new)) if !new.is_empty() && !new.contains(':') => {
                     // Of two for the same field the later one counts.
                     renames.retain(|(known, _)| known != old);
-                    renames.push((old.to_owned(), ByteString::from(new.to_owned())));
+                    renames.push((old.to_owned(), Text::from(new.to_owned())));
                 }
                 _ => {
                     let all = format!("[{}]", options.renames.join(", "));
@@ -110,13 +110,13 @@ impl ReplaceField {
         !self.exclude.contains(name) && (self.include.0.is_empty() || self.include.contains(name))
     }
 
-    fn new_name(&self, name: &str) -> Option<&ByteString> {
+    fn new_name(&self, name: &str) -> Option<&Text> {
         self.renames.iter().find(|(old, _)| old.len() == name.len() && old == name).map(|(_, new)| new)
     }
 
     fn change(&self, members: &mut impl Members) {
         members.retain(|name| self.keeps(name));
-        let is_there = |(_, new): &(String, ByteString)| members.contains(new);
+        let is_there = |(_, new): &(String, Text)| members.contains(new);
         let may_meet = self.reverse.len() < self.renames.len() || self.renames.iter().any(is_there);
         members.rename(|name| self.new_name(name));
         if may_meet {
@@ -131,7 +131,7 @@ impl ReplaceField {
             add_field(&mut updated, name, Arc::clone(&field.schema))?;
         }
         // As in Connect a value is looked up by its old name from the new one.
-        let old = |name: &ByteString| {
+        let old = |name: &Text| {
             let old = self.reverse.get(name).map_or(&**name, String::as_str);
             schema
                 .fields

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Config, Datum, Error, Problem, Record, Result, Schema, Type, Value};
+use millrace_sdk::{Config, Datum, Error, Problem, Record, Result, Schema, Text, Type, Value};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -29,7 +29,7 @@ fn yes() -> bool {
 
 pub(super) struct SetSchemaMetadata {
     side: Side,
-    name: Option<ByteString>,
+    name: Option<Text>,
     version: Option<i32>,
     defaults: bool,
     schemas: SchemaCache,
@@ -45,7 +45,7 @@ impl Kind for SetSchemaMetadata {
         }
         Ok(Self {
             side,
-            name: options.name.map(ByteString::from),
+            name: options.name.map(Text::from),
             version: options.version,
             defaults: options.defaults,
             schemas: SchemaCache::default(),

@@ -1,6 +1,6 @@
 use millrace_sdk::{
-    Batch, ByteString, Bytes, Datum, Field, Flat, Header, Record, Schema, SourceRecord, TimestampKind, TopicPartition,
-    Type, Value, json,
+    Batch, Bytes, Datum, Field, Flat, Header, Record, Schema, SourceRecord, Text, TimestampKind, TopicPartition, Type,
+    Value, json,
 };
 
 use super::data::{DATE, TIMESTAMP, logical, plain};
@@ -36,8 +36,8 @@ fn make_chain(flat: &Flat) -> Chain {
     chain(flat).unwrap().unwrap()
 }
 
-fn text(text: &str) -> ByteString {
-    ByteString::from(text.to_owned())
+fn text(text: &str) -> Text {
+    Text::from(text.to_owned())
 }
 
 fn raw(json: &str) -> Datum {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use millrace_sdk::{ByteString, Config, Datum, Error, Field, Problem, Record, Result, Schema, Type, Value};
+use millrace_sdk::{Config, Datum, Error, Field, Problem, Record, Result, Schema, Text, Type, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -69,7 +69,7 @@ fn yes() -> bool {
 
 pub(super) struct TimestampConverter {
     side: Side,
-    field: Option<ByteString>,
+    field: Option<Text>,
     target: Form,
     format: Option<DateFormat>,
     precision: Precision,
@@ -104,7 +104,7 @@ impl Kind for TimestampConverter {
         })?;
         Ok(Self {
             side,
-            field: if options.field.is_empty() { None } else { Some(ByteString::from(options.field)) },
+            field: if options.field.is_empty() { None } else { Some(Text::from(options.field)) },
             target: options.target,
             format,
             precision: options.precision,
@@ -250,7 +250,7 @@ impl TimestampConverter {
         Ok(match self.target {
             Form::Text => {
                 let text = self.format.as_ref().map(|format| format.text(millis)).unwrap_or_default();
-                Value::Str(ByteString::from(text))
+                Value::Str(Text::from(text))
             }
             Form::Unix => Value::Int(match self.precision {
                 Precision::Seconds => millis / 1000,

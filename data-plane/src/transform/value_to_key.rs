@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Config, Datum, Error, Problem, Record, Result, Schema, Type, Value};
+use millrace_sdk::{Config, Datum, Error, Problem, Record, Result, Schema, Text, Type, Value};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -29,7 +29,7 @@ fn yes() -> bool {
 }
 
 pub(super) struct ValueToKey {
-    fields: Vec<ByteString>,
+    fields: Vec<Text>,
     defaults: bool,
     schemas: SchemaCache,
 }
@@ -42,12 +42,12 @@ impl Kind for ValueToKey {
         if options.fields.is_empty() {
             return Err(empty_list("fields"));
         }
-        let fields = options.fields.into_iter().map(ByteString::from).collect();
+        let fields = options.fields.into_iter().map(Text::from).collect();
         Ok(Self { fields, defaults: options.defaults, schemas: SchemaCache::default() })
     }
 }
 
-fn key_schema(names: &[ByteString], schema: &Schema) -> Result<Arc<Schema>> {
+fn key_schema(names: &[Text], schema: &Schema) -> Result<Arc<Schema>> {
     let mut key = Schema::of(Type::Struct);
     for name in names {
         let of = field(schema, name).ok_or_else(|| Error::bad_record(format!("Field does not exist: {name}")))?;
@@ -74,7 +74,7 @@ impl PerRecord for ValueToKey {
             other => {
                 // The value itself stays as it came.
                 let fields = require_map(other.value(), PURPOSE)?;
-                let part = |name: &ByteString| position(&fields, name).map_or(Value::Null, |i| fields[i].1.clone());
+                let part = |name: &Text| position(&fields, name).map_or(Value::Null, |i| fields[i].1.clone());
                 let mut key: Fields = Vec::with_capacity(self.fields.len());
                 for name in &self.fields {
                     super::data::put(&mut key, name, part(name));

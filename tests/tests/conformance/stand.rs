@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use millrace_sdk::{ByteString, Bytes, Datum, Flat, Position, SourceRecord, Value, async_trait};
+use millrace_sdk::{Bytes, Datum, Flat, Position, SourceRecord, Text, Value, async_trait};
 
 /// The topic of all records.
 pub(crate) const TOPIC: &str = "conformance";
@@ -123,7 +123,7 @@ pub(crate) trait SourceStand: Send + Sync {
 
 /// A text as the String converter gives it.
 pub(crate) fn text(text: &str) -> Datum {
-    Datum::schemaless(Value::Str(ByteString::from(text)))
+    Datum::schemaless(Value::Str(Text::from(text)))
 }
 
 /// JSON as the JSON converter gives it.

@@ -240,7 +240,7 @@ fn fields(value: &Value, typ: &ColumnType<'_>) -> Result<Vec<(String, Value)>, M
 fn nested(value: &Value) -> Result<Value, Mismatch> {
     match value {
         Value::Str(text) if text.trim_start().starts_with(['{', '[']) => {
-            json::parse_level(text.as_bytes()).map_err(|error| error.to_string())
+            json::parse_level(&text.to_bytes()).map_err(|error| error.to_string())
         }
         other => other.open().map_err(|error| error.to_string()),
     }

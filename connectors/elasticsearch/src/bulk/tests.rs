@@ -1,4 +1,4 @@
-use millrace_sdk::{ByteString, TimestampKind, TopicPartition};
+use millrace_sdk::{Text, TimestampKind, TopicPartition};
 
 use super::*;
 
@@ -10,7 +10,7 @@ fn config(more: &[(&str, &str)]) -> SinkConfig {
 }
 
 fn one(key: &str, value: Option<&str>) -> Batch {
-    let text = |text: &str| Datum::schemaless(Value::Str(ByteString::from(text)));
+    let text = |text: &str| Datum::schemaless(Value::Str(Text::from(text)));
     let record = Record {
         offset: 42,
         timestamp_ms: None,

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, ErrorKind, Schema, Type};
+use millrace_sdk::{ErrorKind, Schema, Text, Type};
 
 use super::*;
 
@@ -9,7 +9,7 @@ fn json(text: &str) -> Datum {
 }
 
 fn text(text: &str) -> Datum {
-    Datum::schemaless(Value::Str(ByteString::from(text)))
+    Datum::schemaless(Value::Str(Text::from(text)))
 }
 
 fn line(datum: &Datum, schema_ignore: bool) -> Result<String> {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
 use memchr::memmem;
-use millrace_sdk::json::{self, Fault, Number, Scanner, Text, Token};
+use millrace_sdk::json::{self, Fault, Number, Quoted, Scanner, Token};
 use millrace_sdk::{Error, Result};
 use mongodb::bson::Decimal128;
 use serde_json::Value as Json;
@@ -146,7 +146,7 @@ impl<'a> Walk<'a> {
     }
 
     /// A text without its escapes.
-    fn content(&self, text: &Text) -> Result<Cow<'a, str>, Stop> {
+    fn content(&self, text: &Quoted) -> Result<Cow<'a, str>, Stop> {
         if !text.escaped {
             return Ok(Cow::Borrowed(&self.text[text.content.clone()]));
         }

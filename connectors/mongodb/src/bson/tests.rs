@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Field};
+use millrace_sdk::{Field, Text};
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc, oid::ObjectId};
 
 use super::*;
@@ -11,7 +11,7 @@ fn json(text: &str) -> Datum {
 }
 
 fn text(text: &str) -> Datum {
-    Datum::schemaless(Value::Str(ByteString::from(text)))
+    Datum::schemaless(Value::Str(Text::from(text)))
 }
 
 fn id() -> Vec<u8> {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Bytes, Datum, Error, Result, Schema, SourceFailure, SourceRecord, Type, Value};
+use millrace_sdk::{Bytes, Datum, Error, Result, Schema, SourceFailure, SourceRecord, Text, Type, Value};
 
 use super::json::{self, Mode};
 use super::raw::{self, Raw, kind};
@@ -138,7 +138,7 @@ impl Output {
             }
             Part::Text(range) => {
                 let bytes = buffer.slice(range);
-                let text = ByteString::try_from(bytes).unwrap_or_else(|_| ByteString::from_static("")); // the printer writes UTF-8 only
+                let text = Text::try_from(bytes).unwrap_or_else(|_| Text::from_static("")); // the printer writes UTF-8 only
                 Datum::Decoded { schema: Some(Arc::clone(&self.text)), value: Value::Str(text) }
             }
         }
@@ -146,7 +146,7 @@ impl Output {
 
     /// A text with its schema, outside of any batch.
     pub(super) fn text(&self, text: String) -> Datum {
-        Datum::Decoded { schema: Some(Arc::clone(&self.text)), value: Value::Str(ByteString::from(text)) }
+        Datum::Decoded { schema: Some(Arc::clone(&self.text)), value: Value::Str(Text::from(text)) }
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use millrace_connector_mongodb::{Sink, SinkConfig, Task};
 use millrace_sdk::{
-    Batch, ByteString, Bytes, Datum, Flat, Record, SinkConnector, TaskContext, TimestampKind, TopicPartition, Value,
+    Batch, Bytes, Datum, Flat, Record, SinkConnector, TaskContext, Text, TimestampKind, TopicPartition, Value,
     VersionRule, Versions, WriteReport, config,
 };
 use mongodb::Client;
@@ -100,7 +100,7 @@ fn record(offset: usize, key: &str, value: Option<&str>) -> Record {
         timestamp_ms: Some(1_700_000_000_000),
         timestamp_kind: TimestampKind::CreateTime,
         renamed_topic: None,
-        key: if key.is_empty() { Datum::Null } else { Datum::schemaless(Value::Str(ByteString::from(key))) },
+        key: if key.is_empty() { Datum::Null } else { Datum::schemaless(Value::Str(Text::from(key))) },
         value: value
             .map_or(Datum::Null, |json| Datum::schemaless(Value::Json(Bytes::copy_from_slice(json.as_bytes())))),
         headers: Vec::new(),

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use bytestring::ByteString;
+use crate::Text;
 
 /// The most names that are kept …
 const MOST: usize = 2048;
@@ -39,14 +39,19 @@ fn keep(name: &str) -> Option<&'static str> {
 
 /// A name as it is best held by what lives long, such as a schema: kept if there is room.
 #[must_use]
-pub fn lasting_name(name: &str) -> ByteString {
+pub fn lasting_name(name: &str) -> Text {
     let kept = if name.len() <= LONGEST { keep(name) } else { None };
-    kept.map_or_else(|| ByteString::from(name), ByteString::from_static)
+    kept.map_or_else(|| Text::from(name), lasting)
+}
+
+/// A kept name as text: short ones are copied, which is cheaper than what else may stand behind a text.
+fn lasting(name: &'static str) -> Text {
+    if name.len() <= Text::SHORT { Text::from(name) } else { Text::from_static(name) }
 }
 
 /// A kept name, and what this thread has learnt of it.
 struct Name {
-    text: &'static str,
+    text: Text,
     /// The one that came after it the last time
     next: usize,
     /// The level that had it last
@@ -87,9 +92,9 @@ pub(super) struct Level<'a> {
 /// A name of the level.
 pub(super) enum Found {
     /// Kept, and the first of its level
-    New(&'static str),
+    New(Text),
     /// Kept, and its level has it already
-    Again(&'static str),
+    Again(Text),
     /// Not kept
     Unknown,
 }
@@ -121,10 +126,10 @@ impl Level<'_> {
         self.before = Some(place);
         let known = &mut self.names.known[place];
         if known.level == self.names.level {
-            return Found::Again(known.text);
+            return Found::Again(known.text.clone());
         }
         known.level = self.names.level;
-        Found::New(known.text)
+        Found::New(known.text.clone())
     }
 
     fn look_up(&mut self, name: &[u8]) -> Option<usize> {
@@ -138,7 +143,7 @@ impl Level<'_> {
             None => {
                 let text = keep(name)?;
                 let place = self.names.known.len();
-                self.names.known.push(Name { text, next: usize::MAX, level: 0, fields: 0 });
+                self.names.known.push(Name { text: lasting(text), next: usize::MAX, level: 0, fields: 0 });
                 self.names.places.insert(text, place);
                 place
             }

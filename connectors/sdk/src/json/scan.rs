@@ -17,7 +17,7 @@ pub enum Fault {
 
 /// A text's content, without its quotes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Text {
+pub struct Quoted {
     pub content: Range<usize>,
     /// Whether there is a backslash in it
     pub escaped: bool,
@@ -26,7 +26,7 @@ pub struct Text {
 /// A value, by what it begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Token {
-    Text(Text),
+    Text(Quoted),
     Number(Range<usize>),
     /// `true`, `false` or `null`, with its first letter
     Word(u8, Range<usize>),
@@ -135,7 +135,7 @@ impl<'a> Scanner<'a> {
 
     /// A text.
     #[inline]
-    pub fn text(&mut self) -> Scanned<Text> {
+    pub fn text(&mut self) -> Scanned<Quoted> {
         self.expect(b'"')?;
         let start = self.at;
         let mut escaped = false;
@@ -144,7 +144,7 @@ impl<'a> Scanner<'a> {
             match self.bytes.get(self.at) {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(Text { content: start..self.at - 1, escaped });
+                    return Ok(Quoted { content: start..self.at - 1, escaped });
                 }
                 Some(b'\\') => {
                     escaped = true;
@@ -183,7 +183,7 @@ impl<'a> Scanner<'a> {
 
     /// A name and the colon after it.
     #[inline]
-    pub fn name(&mut self) -> Scanned<Text> {
+    pub fn name(&mut self) -> Scanned<Quoted> {
         let name = self.text()?;
         self.expect(b':')?;
         Ok(name)

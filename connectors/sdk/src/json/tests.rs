@@ -160,7 +160,7 @@ fn the_last_of_equal_names_counts_however_they_are_written() {
     ];
     // Names are learnt as they come.
     for (text, expected) in cases.iter().chain(&cases) {
-        let expected = expected.iter().map(|(name, value)| (ByteString::from(*name), Value::Int(*value))).collect();
+        let expected = expected.iter().map(|(name, value)| (Text::from(*name), Value::Int(*value))).collect();
         assert_eq!(parse_level(&bytes(text)).unwrap(), Value::Map(expected), "{text}");
     }
 }

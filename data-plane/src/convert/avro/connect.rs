@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Decimal, Error, Field, Result, Schema, Type, Value};
+use millrace_sdk::{Decimal, Error, Field, Result, Schema, Text, Type, Value};
 use serde_json::Value as Json;
 
 use super::Options;
@@ -49,7 +49,7 @@ pub(super) fn bad(what: impl Into<String>) -> Error {
 }
 
 /// Sets a parameter, in the place of one of that name.
-fn set(schema: &mut Schema, name: impl Into<ByteString>, value: impl Into<ByteString>) {
+fn set(schema: &mut Schema, name: impl Into<Text>, value: impl Into<Text>) {
     let (name, value) = (name.into(), value.into());
     match schema.parameters.iter_mut().find(|(one, _)| *one == name) {
         Some(parameter) => parameter.1 = value,
@@ -59,7 +59,7 @@ fn set(schema: &mut Schema, name: impl Into<ByteString>, value: impl Into<ByteSt
 
 fn logical(kind: Type, name: &'static str) -> Schema {
     let mut schema = Schema::of(kind);
-    schema.name = Some(ByteString::from_static(name));
+    schema.name = Some(Text::from_static(name));
     schema.version = Some(1);
     schema
 }
@@ -218,12 +218,12 @@ impl Builder<'_> {
     fn union(&mut self, branches: &[NodeId]) -> Result<Schema> {
         let mut schema = Schema::of(Type::Struct);
         if self.options.generalized_sum_types {
-            let name = ByteString::from(format!("connect_union_{}", self.unions));
+            let name = Text::from(format!("connect_union_{}", self.unions));
             self.unions += 1;
             set(&mut schema, names::GENERALIZED_UNION, name.clone());
             schema.name = Some(name);
         } else {
-            schema.name = Some(ByteString::from_static(names::UNION));
+            schema.name = Some(Text::from_static(names::UNION));
         }
         for (index, branch) in branches.iter().enumerate() {
             if matches!(self.avro.kind(*branch), Kind::Null) {
@@ -246,12 +246,12 @@ impl Builder<'_> {
         let (meta, discard) = (self.options.connect_meta_data, self.options.discard_type_doc_default);
         let doc = node.text("connect.doc");
         if discard {
-            schema.doc = given.doc.or(node.doc.as_deref()).or(doc).map(ByteString::from);
+            schema.doc = given.doc.or(node.doc.as_deref()).or(doc).map(Text::from);
             if let Some(doc) = node.doc.as_deref().filter(|_| meta) {
                 set(schema, names::CONNECT_RECORD_DOC, doc);
             }
         } else if meta {
-            schema.doc = doc.map(ByteString::from);
+            schema.doc = doc.map(Text::from);
         }
         let version = match node.props.get("connect.version") {
             None => given.version,
@@ -325,7 +325,7 @@ impl Builder<'_> {
             ))),
             Some(_) => Ok(()),
             None => {
-                schema.name = Some(ByteString::from(name));
+                schema.name = Some(Text::from(name));
                 Ok(())
             }
         }
@@ -441,7 +441,7 @@ fn nested_default(schema: &Schema, avro: &AvroSchema, id: NodeId, json: &Json, o
         (Kind::Map(values), Json::Object(object)) => {
             let element = schema.element.as_deref()?;
             let entries = object.iter().map(|(name, value)| {
-                Some((ByteString::from(name.as_str()), default_value(element, avro, *values, value, options)?))
+                Some((Text::from(name.as_str()), default_value(element, avro, *values, value, options)?))
             });
             Some(Value::Map(entries.collect::<Option<_>>()?))
         }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Decimal, Error, Result, Schema, Type, Value};
+use millrace_sdk::{Decimal, Error, Result, Schema, Text, Type, Value};
 
 use super::Options;
 use super::connect::{branch_name, default_value, map_entry, node_schema};
@@ -180,12 +180,12 @@ impl Writer {
         index: usize,
         field: &Field,
         parent: Option<&Schema>,
-        values: &[(ByteString, Value)],
+        values: &[(Text, Value)],
         depth: usize,
         out: &mut Vec<u8>,
     ) -> Result<()> {
         let scrub = self.options.scrub;
-        let is_it = |name: &ByteString| **name == *field.name || (scrub && scrubbed(name, true) == field.name);
+        let is_it = |name: &Text| **name == *field.name || (scrub && scrubbed(name, true) == field.name);
         let parent = parent.filter(|parent| parent.kind == Type::Struct);
         let schema = parent.and_then(|parent| {
             let here = parent.fields.get(index).filter(|one| is_it(&one.name));

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use millrace_sdk::{ByteString, Datum, Decimal, ErrorKind, Field, Flat, Result, Schema, Type, Value};
+use millrace_sdk::{Datum, Decimal, ErrorKind, Field, Flat, Result, Schema, Text, Type, Value};
 
 use super::super::registry::{Read as _, Write as _, alone};
 use super::*;
@@ -28,11 +28,11 @@ fn schema_of(avro: &Avro, schema: &str) -> Arc<Schema> {
 }
 
 fn text(text: &str) -> Value {
-    Value::Str(ByteString::from(text))
+    Value::Str(Text::from(text))
 }
 
 fn map(fields: &[(&str, Value)]) -> Value {
-    Value::Map(fields.iter().map(|(name, value)| (ByteString::from(*name), value.clone())).collect())
+    Value::Map(fields.iter().map(|(name, value)| (Text::from(*name), value.clone())).collect())
 }
 
 /// Writes data as their own schema says and reads them back.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Decimal, Schema, Type, Value};
+use millrace_sdk::{Decimal, Schema, Text, Type, Value};
 
 use super::super::json_value::{DATE, DECIMAL, TIME, TIMESTAMP};
 use super::tokens::{Tokens, trim};
@@ -52,12 +52,12 @@ fn plain(kind: Type, value: Value) -> Read {
 }
 
 fn string(text: &str) -> Read {
-    plain(Type::String, Value::Str(ByteString::from(text)))
+    plain(Type::String, Value::Str(Text::from(text)))
 }
 
 fn logical(kind: Type, name: &'static str, value: Value) -> Read {
     let mut schema = Schema::of(kind);
-    schema.name = Some(ByteString::from_static(name));
+    schema.name = Some(Text::from_static(name));
     schema.version = Some(1);
     Read { schema: Arc::new(schema), value }
 }
@@ -307,9 +307,9 @@ fn number(token: &str) -> Option<Read> {
         }
     }
     let mut schema = Schema::of(Type::Bytes);
-    schema.name = Some(ByteString::from_static(DECIMAL));
+    schema.name = Some(Text::from_static(DECIMAL));
     schema.version = Some(1);
-    schema.parameters = vec![(ByteString::from_static("scale"), ByteString::from(decimal.scale.to_string()))];
+    schema.parameters = vec![(Text::from_static("scale"), Text::from(decimal.scale.to_string()))];
     Some(Read { schema: Arc::new(schema), value: Value::Decimal(decimal) })
 }
 

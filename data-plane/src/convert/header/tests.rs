@@ -1,4 +1,4 @@
-use millrace_sdk::{ByteString, Field};
+use millrace_sdk::{Field, Text};
 
 use super::*;
 
@@ -207,7 +207,7 @@ fn texts_are_read_and_written_as_connect_does() {
 
 #[test]
 fn values_are_written_as_connect_writes_them() {
-    let text = |text: &'static str| Value::Str(ByteString::from_static(text));
+    let text = |text: &'static str| Value::Str(Text::from_static(text));
     let number = |text| Value::Decimal(millrace_sdk::Decimal::parse(text).unwrap());
     for (value, expected) in [
         (text("a"), "a"),

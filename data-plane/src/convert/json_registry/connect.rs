@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use millrace_sdk::{ByteString, Error, Field, Result, Schema, Type, Value, json};
+use millrace_sdk::{Error, Field, Result, Schema, Text, Type, Value, json};
 use serde_json::{Map, Value as Json};
 
 use super::{GENERALIZED_UNION, NULL, ONE_OF, Options, values};
@@ -57,7 +57,7 @@ struct Builder<'a> {
     unions: usize,
 }
 
-fn set(schema: &mut Schema, name: impl Into<ByteString>, value: impl Into<ByteString>) {
+fn set(schema: &mut Schema, name: impl Into<Text>, value: impl Into<Text>) {
     schema.parameters.push((name.into(), value.into()));
 }
 
@@ -209,7 +209,7 @@ impl<'a> Builder<'a> {
                 if generalized { format!("connect_union_field_{index}") } else { format!("{name}.field.{index}") };
             schema.fields.push(Field::new(&field, branch));
         }
-        schema.name = Some(ByteString::from(name));
+        schema.name = Some(Text::from(name));
         schema.optional = has_null;
         schema
     }
@@ -383,12 +383,12 @@ impl<'a> Builder<'a> {
     /// Name, version, documentation, parameters and default.
     fn finish(&self, object: &Map<String, Json>, schema: &mut Schema, version: Option<i32>) -> Result<()> {
         if let Some(title) = text(object, "title").filter(|_| schema.name.is_none()) {
-            schema.name = Some(ByteString::from(title));
+            schema.name = Some(Text::from(title));
         }
         let own = object.get("connect.version").and_then(Json::as_i64).and_then(|version| i32::try_from(version).ok());
         schema.version = own.or(version).or(schema.version);
         if let Some(description) = text(object, "description") {
-            schema.doc = Some(ByteString::from(description));
+            schema.doc = Some(Text::from(description));
         }
         if let Some(Json::Object(parameters)) = object.get("connect.parameters") {
             for (name, value) in parameters {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use millrace_sdk::{ByteString, Datum, Decimal, Field, Flat, Result, Schema, Type, Value};
+use millrace_sdk::{Datum, Decimal, Field, Flat, Result, Schema, Text, Type, Value};
 
 use super::super::registry::alone;
 use super::*;
@@ -21,11 +21,11 @@ fn read(converter: &JsonRegistry, schema: &str, payload: &str) -> Result<Datum> 
 }
 
 fn text(text: &str) -> Value {
-    Value::Str(ByteString::from(text))
+    Value::Str(Text::from(text))
 }
 
 fn map(fields: &[(&str, Value)]) -> Value {
-    Value::Map(fields.iter().map(|(name, value)| (ByteString::from(*name), value.clone())).collect())
+    Value::Map(fields.iter().map(|(name, value)| (Text::from(*name), value.clone())).collect())
 }
 
 const ORDER: &str = r##"{"type":"object","title":"Order","description":"an order","required":["id"],"properties":{

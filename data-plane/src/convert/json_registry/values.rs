@@ -2,7 +2,7 @@
 //! keys are no text (a list of objects with `key` and `value`), fields that are absent.
 
 use bytes::Bytes;
-use millrace_sdk::{ByteString, Error, Result, Schema, Type, Value, json};
+use millrace_sdk::{Error, Result, Schema, Text, Type, Value, json};
 
 use super::{Options, is_union};
 use crate::convert::connect_name;
@@ -13,7 +13,7 @@ fn bad(what: impl Into<String>) -> Error {
 }
 
 /// The members of a JSON object, their values as they stand.
-fn members(raw: &Bytes) -> Result<Vec<(ByteString, Bytes)>> {
+fn members(raw: &Bytes) -> Result<Vec<(Text, Bytes)>> {
     let Value::Map(fields) = json::parse_members(raw)? else { return Err(misfit("an object", raw)) };
     Ok(fields.into_iter().map(|(name, value)| (name, as_raw(value))).collect())
 }
@@ -196,7 +196,7 @@ fn list<T>(items: &[T], out: &mut Vec<u8>, mut one: impl FnMut(&T, &mut Vec<u8>)
     Ok(())
 }
 
-fn write_struct(schema: &Schema, fields: &[(ByteString, Value)], options: Options, out: &mut Vec<u8>) -> Result<()> {
+fn write_struct(schema: &Schema, fields: &[(Text, Value)], options: Options, out: &mut Vec<u8>) -> Result<()> {
     out.push(b'{');
     let mut first = true;
     for (i, field) in schema.fields.iter().enumerate() {

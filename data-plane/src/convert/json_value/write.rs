@@ -1,6 +1,6 @@
 //! Values with a schema as JSON text.
 
-use millrace_sdk::{ByteString, Decimal, Result, Schema, Type, Value, json};
+use millrace_sdk::{Decimal, Result, Schema, Text, Type, Value, json};
 
 use super::{DECIMAL, Options, bad, connect_name, scale};
 
@@ -114,7 +114,7 @@ fn list_out(items: &[Value], schema: Option<&Schema>, options: Options, out: &mu
 }
 
 fn map_out<'a>(
-    fields: impl Iterator<Item = (&'a ByteString, Option<&'a Schema>, &'a Value)>,
+    fields: impl Iterator<Item = (&'a Text, Option<&'a Schema>, &'a Value)>,
     options: Options,
     out: &mut Vec<u8>,
 ) -> Result<()> {

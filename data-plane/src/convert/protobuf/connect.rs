@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Field, Schema, Type};
+use millrace_sdk::{Field, Schema, Text, Type};
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, OneofDescriptor, Syntax};
 
 use super::{ENUM, GENERALIZED_UNION, Options, PRECISION, TAG, TYPE, UNION, WRAPPER};
@@ -80,8 +80,8 @@ struct Builder {
     open: Vec<String>,
 }
 
-fn set(schema: &mut Schema, name: &'static str, value: impl Into<ByteString>) {
-    schema.parameters.push((ByteString::from_static(name), value.into()));
+fn set(schema: &mut Schema, name: &'static str, value: impl Into<Text>) {
+    schema.parameters.push((Text::from_static(name), value.into()));
 }
 
 /// Parameters among the annotations of a field.
@@ -98,7 +98,7 @@ impl Builder {
     fn message(&mut self, message: &MessageDescriptor) -> Schema {
         let mut schema = Schema::of(Type::Struct);
         let name = if self.options.enhanced { message.full_name() } else { message.name() };
-        schema.name = Some(ByteString::from(name));
+        schema.name = Some(Text::from(name));
         self.open.push(message.full_name().to_owned());
         let mut add = |name: &str, of_field: Schema| {
             schema.fields.push(Field::new(name, of_field));
@@ -123,11 +123,11 @@ impl Builder {
         let mut schema = Schema::of(Type::Struct);
         schema.optional = true;
         if self.options.generalized_sum_types {
-            schema.name = Some(ByteString::from(oneof.name()));
+            schema.name = Some(Text::from(oneof.name()));
             set(&mut schema, GENERALIZED_UNION, oneof.name());
         } else {
             let name = if self.options.enhanced { oneof.full_name() } else { oneof.name() };
-            schema.name = Some(ByteString::from(format!("{UNION}.{name}")));
+            schema.name = Some(Text::from(format!("{UNION}.{name}")));
         }
         for field in oneof.fields() {
             let of_field = self.field(&field, true);
@@ -191,12 +191,12 @@ impl Builder {
             Kind::Enum(of) => {
                 let mut schema = Schema::of(if self.options.int_for_enums { Type::Int32 } else { Type::String });
                 let name = if self.options.enhanced { of.full_name() } else { of.name() };
-                schema.name = Some(ByteString::from(name));
+                schema.name = Some(Text::from(name));
                 schema.optional = true;
                 let parameter = self.options.enum_parameter();
                 set(&mut schema, parameter, of.name());
                 for value in of.values() {
-                    let name = ByteString::from(format!("{parameter}.{}", value.name()));
+                    let name = Text::from(format!("{parameter}.{}", value.name()));
                     schema.parameters.push((name, value.number().to_string().into()));
                 }
                 schema
@@ -212,7 +212,7 @@ impl Builder {
     fn nested(&mut self, field: &FieldDescriptor, message: &MessageDescriptor) -> Schema {
         if let Some((kind, name)) = logical(message) {
             let mut schema = Schema::of(kind);
-            schema.name = Some(ByteString::from_static(name));
+            schema.name = Some(Text::from_static(name));
             schema.version = Some(1);
             if name == DECIMAL {
                 let scale = annotation(field, "scale").filter(|scale| scale.parse::<i32>().is_ok());
@@ -244,7 +244,7 @@ impl Builder {
 }
 
 /// The field's name from that of the message of its entries: `TagsEntry` is `tags`.
-fn map_name(entry: &str) -> ByteString {
+fn map_name(entry: &str) -> Text {
     let (prefix, name) = entry.rsplit_once('.').map_or(("", entry), |(prefix, name)| (prefix, name));
     let name = name.strip_suffix("Entry").unwrap_or(name);
     let mut out = String::new();
@@ -262,7 +262,7 @@ fn map_name(entry: &str) -> ByteString {
             out.push(c);
         }
     }
-    ByteString::from(out)
+    Text::from(out)
 }
 
 /// A scalar type as it is written.

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use millrace_sdk::java::calendar;
-use millrace_sdk::{ByteString, Datum, Decimal, Error, Result, Schema, Type, Value};
+use millrace_sdk::{Datum, Decimal, Error, Result, Schema, Text, Type, Value};
 use prost_reflect::{
     DynamicMessage, FieldDescriptor, FileDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage as _,
     Value as Proto,
@@ -85,12 +85,12 @@ impl Walk {
     /// All fields, in the order of the schema: oneofs first.
     fn message(self, message: &DynamicMessage, schema: &Schema, generated: usize) -> Result<Value> {
         let descriptor = message.descriptor();
-        let mut values: Vec<(ByteString, Value)> = Vec::with_capacity(schema.fields.len());
+        let mut values: Vec<(Text, Value)> = Vec::with_capacity(schema.fields.len());
         let mut fields = schema.fields.iter();
         // Below a name that stands for itself the schema says nothing of the fields.
         let mut next = |name: &str| match fields.next() {
             Some(field) => (field.name.clone(), Some(&*field.schema)),
-            None => (ByteString::from(name), None),
+            None => (Text::from(name), None),
         };
         for oneof in descriptor.oneofs().filter(|oneof| !oneof.is_synthetic()) {
             if self.options.flatten_unions {
@@ -109,7 +109,7 @@ impl Walk {
             let mut branches = Vec::new();
             for (index, field) in oneof.fields().enumerate() {
                 let of_branch = union.and_then(|union| union.fields.get(index));
-                let branch = of_branch.map_or_else(|| ByteString::from(field.name()), |branch| branch.name.clone());
+                let branch = of_branch.map_or_else(|| Text::from(field.name()), |branch| branch.name.clone());
                 let value = if index == chosen {
                     self.value(&message.get_field(&field), &field, of_branch.map(|one| &*one.schema), generated)?
                 } else {
@@ -175,7 +175,7 @@ impl Walk {
         if matches!(entry.map_entry_key_field().kind(), Kind::String) {
             let entries = sorted.into_iter().map(|(key, value)| {
                 let name = key.as_str().unwrap_or_default();
-                Ok((ByteString::from(name), self.one(value, &kind, element, generated)?))
+                Ok((Text::from(name), self.one(value, &kind, element, generated)?))
             });
             return Ok(Value::Map(entries.collect::<Result<_>>()?));
         }
@@ -186,7 +186,7 @@ impl Walk {
                 MapKey::I64(number) => Value::Int(*number),
                 MapKey::U32(number) => Value::Int(i64::from(*number)),
                 MapKey::U64(number) => Value::Int(number.cast_signed()),
-                MapKey::String(text) => Value::Str(ByteString::from(text.as_str())),
+                MapKey::String(text) => Value::Str(Text::from(text.as_str())),
             };
             Ok(Value::List(vec![key, self.one(value, &kind, element, generated)?]))
         });
@@ -203,16 +203,16 @@ impl Walk {
             Proto::U64(number) => Value::Int(number.cast_signed()),
             Proto::F32(number) => Value::Float(f64::from(*number)),
             Proto::F64(number) => Value::Float(*number),
-            Proto::String(text) => Value::Str(ByteString::from(text.as_str())),
+            Proto::String(text) => Value::Str(Text::from(text.as_str())),
             Proto::Bytes(bytes) => Value::Bytes(bytes.clone()),
             Proto::EnumNumber(number) if self.options.int_for_enums => Value::Int(i64::from(*number)),
             Proto::EnumNumber(number) => {
                 let name = match kind {
                     Kind::Enum(of) => match of.get_value(*number) {
-                        Some(value) => ByteString::from(value.name()),
-                        None => ByteString::from(format!("UNKNOWN_ENUM_VALUE_{}_{number}", of.name())),
+                        Some(value) => Text::from(value.name()),
+                        None => Text::from(format!("UNKNOWN_ENUM_VALUE_{}_{number}", of.name())),
                     },
-                    _ => ByteString::from(number.to_string()),
+                    _ => Text::from(number.to_string()),
                 };
                 Value::Str(name)
             }

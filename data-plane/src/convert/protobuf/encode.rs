@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use millrace_sdk::java::calendar;
-use millrace_sdk::{ByteString, Decimal, Error, Result, Schema, Type, Value};
+use millrace_sdk::{Decimal, Error, Result, Schema, Text, Type, Value};
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, FieldDescriptor, FileDescriptor, Kind, MapKey, MessageDescriptor, Value as Proto};
 
@@ -91,7 +91,7 @@ impl Writer {
     fn field(
         &self,
         message: &mut DynamicMessage,
-        name: &ByteString,
+        name: &Text,
         schema: Option<&Schema>,
         value: &Value,
         depth: usize,

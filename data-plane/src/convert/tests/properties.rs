@@ -22,7 +22,7 @@ fn datum() -> impl Strategy<Value = Datum> {
         let mut schema = Schema::of(Type::Struct);
         let mut values = Vec::new();
         for (i, ((kind, value), null)) in fields.into_iter().enumerate() {
-            let name = ByteString::from(format!("f{i}"));
+            let name = Text::from(format!("f{i}"));
             let mut field = Schema::of(kind);
             field.optional = null;
             schema.fields.push(Field { name: name.clone(), schema: Arc::new(field) });

@@ -4,7 +4,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use millrace_sdk::{ByteString, TimestampKind};
+use millrace_sdk::{Text, TimestampKind};
 
 use super::super::envelope::{Envelope, RawHeader, Span};
 use super::codec::{Malformed, Reader};
@@ -304,7 +304,7 @@ fn read_headers(
     for _ in 0..count {
         let name = payload(reader, start)?.range().ok_or(Malformed("a header has no name"))?;
         let name = String::from_utf8_lossy(&bytes[name.start - start..name.end - start]);
-        headers.push((ByteString::from(&*name), payload(reader, start)?));
+        headers.push((Text::from(&*name), payload(reader, start)?));
     }
     Ok(headers.into())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Error, Problem, Result, Schema, Type, Value};
+use millrace_sdk::{Error, Problem, Result, Schema, Text, Type, Value};
 
 use super::super::config::invalid;
 use super::super::data::{Fields, basics, field, position, require_map};
@@ -13,7 +13,7 @@ pub(super) struct Reference {
     /// `source`, `transaction`…; None for a field of the event itself
     parent: Option<String>,
     pub(super) field: String,
-    pub(super) name: ByteString,
+    pub(super) name: Text,
 }
 
 /// The references of a list.
@@ -43,7 +43,7 @@ fn reference(prefix: &str, item: &str) -> Option<Reference> {
         (None, Some(second)) => format!("{prefix}{first}_{second}"),
         (None, None) => format!("{prefix}{first}"),
     };
-    Some(Reference { parent: parent.map(str::to_owned), field: field.to_owned(), name: ByteString::from(name) })
+    Some(Reference { parent: parent.map(str::to_owned), field: field.to_owned(), name: Text::from(name) })
 }
 
 /// Where a field is looked for that is named without its structure.
@@ -105,7 +105,7 @@ mod tests {
             Some(Reference {
                 parent: parent.map(str::to_owned),
                 field: field.to_owned(),
-                name: ByteString::from(name.to_owned()),
+                name: Text::from(name.to_owned()),
             })
         };
         for (item, expected) in [

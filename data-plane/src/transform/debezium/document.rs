@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Error, Field, Result, Schema, Type, Value};
+use millrace_sdk::{Error, Field, Result, Schema, Text, Type, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use super::super::data::{Fields, TIMESTAMP, field, logical, plain};
 use super::extended_json::{Bson, Document};
 use super::names::Adjustment;
 
-const REGEX: ByteString = ByteString::from_static("io.debezium.mongodb.regex");
+const REGEX: Text = Text::from_static("io.debezium.mongodb.regex");
 
 /// How lists are carried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -47,10 +47,10 @@ impl Converter {
         Ok(fields)
     }
 
-    fn name(&self, name: &ByteString) -> ByteString {
+    fn name(&self, name: &Text) -> Text {
         match self.names {
             Adjustment::None => name.clone(),
-            mode => ByteString::from(mode.field(name)),
+            mode => Text::from(mode.field(name)),
         }
     }
 
@@ -64,16 +64,15 @@ impl Converter {
             Bson::Binary(_) => plain(Type::Bytes, true),
             Bson::Date(_) => logical(Type::Int64, TIMESTAMP, true),
             Bson::Regex(..) => {
-                let fields =
-                    ["regex", "options"].map(|name| (ByteString::from_static(name), plain(Type::String, true)));
+                let fields = ["regex", "options"].map(|name| (Text::from_static(name), plain(Type::String, true)));
                 structure(Some(REGEX), fields.map(|(name, schema)| Field { name, schema }).to_vec())
             }
             Bson::Code(_, scope) => {
                 let scope =
                     structure(Some(format!("{name}.scope").into()), self.fields(scope, &format!("{name}.scope"))?);
                 let fields = vec![
-                    Field { name: ByteString::from_static("code"), schema: plain(Type::String, true) },
-                    Field { name: ByteString::from_static("scope"), schema: scope },
+                    Field { name: Text::from_static("code"), schema: plain(Type::String, true) },
+                    Field { name: Text::from_static("scope"), schema: scope },
                 ];
                 structure(Some(name.to_owned().into()), fields)
             }
@@ -82,7 +81,7 @@ impl Converter {
             Bson::Array(items) if self.arrays == Arrays::Document => {
                 let element = |(index, item): (usize, &Bson)| {
                     let schema = self.schema(item, &format!("{name}._{index}"))?;
-                    Ok(Field { name: ByteString::from(format!("_{index}")), schema })
+                    Ok(Field { name: Text::from(format!("_{index}")), schema })
                 };
                 structure(Some(name.to_owned().into()), items.iter().enumerate().map(element).collect::<Result<_>>()?)
             }
@@ -138,14 +137,14 @@ impl Converter {
             Bson::Binary(bytes) => Value::Bytes(bytes.clone()),
             Bson::Date(millis) => Value::Timestamp(*millis),
             Bson::Regex(pattern, options) => Value::Map(vec![
-                (ByteString::from_static("regex"), Value::Str(pattern.clone())),
-                (ByteString::from_static("options"), Value::Str(options.clone())),
+                (Text::from_static("regex"), Value::Str(pattern.clone())),
+                (Text::from_static("options"), Value::Str(options.clone())),
             ]),
             Bson::Code(code, scope) => {
                 let fields = field(schema, "scope").map_or(&[][..], |scope| &scope.schema.fields);
                 Value::Map(vec![
-                    (ByteString::from_static("code"), Value::Str(code.clone())),
-                    (ByteString::from_static("scope"), Value::Map(self.values(scope, fields))),
+                    (Text::from_static("code"), Value::Str(code.clone())),
+                    (Text::from_static("scope"), Value::Map(self.values(scope, fields))),
                 ])
             }
             Bson::Document(document) => Value::Map(self.values(document, &schema.fields)),
@@ -162,7 +161,7 @@ impl Converter {
     }
 }
 
-fn structure(name: Option<ByteString>, fields: Vec<Field>) -> Arc<Schema> {
+fn structure(name: Option<Text>, fields: Vec<Field>) -> Arc<Schema> {
     Arc::new(Schema { optional: true, name, fields, ..Schema::of(Type::Struct) })
 }
 

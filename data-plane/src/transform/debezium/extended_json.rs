@@ -1,7 +1,7 @@
 //! MongoDB's extended JSON, in which Debezium carries documents: canonical or relaxed.
 
 use base64::Engine as _;
-use millrace_sdk::{ByteString, Bytes, Error, Result, Value, json};
+use millrace_sdk::{Bytes, Error, Result, Text, Value, json};
 
 use super::super::java::date_format::DateFormat;
 
@@ -15,12 +15,12 @@ pub(super) enum Bson {
     Int64(i64),
     Double(f64),
     /// Text, and what is carried as text: symbols, code, object ids, decimals
-    Text(ByteString),
+    Text(Text),
     Binary(Bytes),
     /// Milliseconds since 1970
     Date(i64),
-    Regex(ByteString, ByteString),
-    Code(ByteString, Document),
+    Regex(Text, Text),
+    Code(Text, Document),
     Document(Document),
     Array(Vec<Bson>),
     /// A type that has no place in a Connect record
@@ -28,13 +28,13 @@ pub(super) enum Bson {
 }
 
 /// Fields in order.
-pub(super) type Document = Vec<(ByteString, Bson)>;
+pub(super) type Document = Vec<(Text, Bson)>;
 
 /// A document's text.
 ///
 /// # Errors
 /// `BadRecord` when it is no document in extended JSON.
-pub(super) fn document(text: &ByteString) -> Result<Document> {
+pub(super) fn document(text: &Text) -> Result<Document> {
     match value(text)? {
         Bson::Document(document) => Ok(document),
         _ => Err(Error::bad_record("not a document in MongoDB's extended JSON")),
@@ -42,9 +42,9 @@ pub(super) fn document(text: &ByteString) -> Result<Document> {
 }
 
 /// A value's text.
-pub(super) fn value(text: &ByteString) -> Result<Bson> {
+pub(super) fn value(text: &Text) -> Result<Bson> {
     json::validate(text.as_bytes())?;
-    bson(&json::parse_level(text.as_bytes())?)
+    bson(&json::parse_level(&text.to_bytes())?)
 }
 
 fn bson(value: &Value) -> Result<Bson> {
@@ -92,7 +92,7 @@ fn timestamp(value: &Bson) -> Option<i32> {
 }
 
 /// A map that stands for a value of another type; None for an ordinary document.
-fn special(fields: &[(ByteString, Value)]) -> Result<Option<Bson>> {
+fn special(fields: &[(Text, Value)]) -> Result<Option<Bson>> {
     let Some((name, first)) = fields.first() else { return Ok(None) };
     if !name.starts_with('$') || fields.len() > 2 {
         return Ok(None);
@@ -144,7 +144,7 @@ fn special(fields: &[(ByteString, Value)]) -> Result<Option<Bson>> {
     }))
 }
 
-fn text(value: &Value) -> Option<ByteString> {
+fn text(value: &Value) -> Option<Text> {
     match value {
         Value::Str(text) => Some(text.clone()),
         _ => None,
@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     fn text(text: &str) -> Bson {
-        Bson::Text(ByteString::from(text.to_owned()))
+        Bson::Text(Text::from(text.to_owned()))
     }
 
     #[test]
@@ -221,7 +221,7 @@ mod tests {
             (r#"{"$other":1}"#, Bson::Document(vec![("$other".into(), Bson::Int32(1))])),
             (r#"[1,{"a":null}]"#, Bson::Array(vec![Bson::Int32(1), Bson::Document(vec![("a".into(), Bson::Null)])])),
         ] {
-            assert_eq!(value(&ByteString::from(json.to_owned())).unwrap(), expected, "{json}");
+            assert_eq!(value(&Text::from(json.to_owned())).unwrap(), expected, "{json}");
         }
     }
 
@@ -240,8 +240,8 @@ mod tests {
             r#"{"$regularExpression":{"pattern":1}}"#,
             &format!("{}1{}", "[".repeat(200), "]".repeat(200)),
         ] {
-            assert!(value(&ByteString::from(json.to_owned())).is_err(), "{json}");
+            assert!(value(&Text::from(json.to_owned())).is_err(), "{json}");
         }
-        assert!(document(&ByteString::from_static("1")).is_err());
+        assert!(document(&Text::from_static("1")).is_err());
     }
 }

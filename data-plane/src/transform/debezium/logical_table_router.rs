@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Config, Datum, Error, Problem, Record, Result, Schema, Type, Value};
+use millrace_sdk::{Config, Datum, Error, Problem, Record, Result, Schema, Text, Type, Value};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -59,12 +59,12 @@ fn identifier() -> String {
 #[derive(Clone)]
 struct Route {
     topic: Arc<str>,
-    table: ByteString,
+    table: Text,
 }
 
 pub(in crate::transform) struct ByLogicalTableRouter {
     topic: Replacer,
-    key_field: Option<ByteString>,
+    key_field: Option<Text>,
     table: Option<Replacer>,
     adjustment: Adjustment,
     remembered: usize,
@@ -98,7 +98,7 @@ impl Kind for ByLogicalTableRouter {
         };
         Ok(Self {
             topic: replacer(("topic.regex", "topic.replacement"), &options.topic_regex, &options.topic_replacement)?,
-            key_field: options.unique.then(|| ByteString::from(options.key_field)),
+            key_field: options.unique.then(|| Text::from(options.key_field)),
             table,
             adjustment: options.adjustment,
             remembered: usize::from(options.cache.max(1)),
@@ -115,13 +115,13 @@ impl ByLogicalTableRouter {
             return None;
         }
         let table = self.table.as_ref().and_then(|table| table.replace(topic));
-        let table = ByteString::from(table.as_deref().unwrap_or(topic).to_owned());
+        let table = Text::from(table.as_deref().unwrap_or(topic).to_owned());
         Some(Route { topic: renamed, table })
     }
 
     fn copy(&self, schema: &Schema, name: String) -> Schema {
         Schema {
-            name: Some(ByteString::from(self.adjustment.schema(&name))),
+            name: Some(Text::from(self.adjustment.schema(&name))),
             optional: schema.optional,
             fields: schema.fields.clone(),
             ..basics(schema, Type::Struct)

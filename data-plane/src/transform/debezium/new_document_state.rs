@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Config, Datum, Error, Problem, Record, Result, Schema, Type, Value};
+use millrace_sdk::{Config, Datum, Error, Problem, Record, Result, Schema, Text, Type, Value};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -17,9 +17,9 @@ use super::envelope::{
 use super::extended_json::{Bson, Document, document, value};
 use super::names::Adjustment;
 
-const ID: ByteString = ByteString::from_static("id");
-const DOCUMENT_ID: ByteString = ByteString::from_static("_id");
-const DELETED: ByteString = ByteString::from_static("__deleted");
+const ID: Text = Text::from_static("id");
+const DOCUMENT_ID: Text = Text::from_static("_id");
+const DELETED: Text = Text::from_static("__deleted");
 
 #[derive(Deserialize, JsonSchema)]
 pub(in crate::transform) struct Options {
@@ -108,7 +108,7 @@ impl Kind for ExtractNewDocumentState {
 }
 
 /// A part of the event that is a document's text; None when it is null.
-fn text(event: &Fields, name: &str) -> Result<Option<ByteString>> {
+fn text(event: &Fields, name: &str) -> Result<Option<Text>> {
     match part(event, name).open()? {
         Value::Null => Ok(None),
         Value::Str(text) => Ok(Some(text)),
@@ -173,7 +173,7 @@ impl ExtractNewDocumentState {
         if let Some((_, delimiter)) = &self.flatten {
             let mut renamed: Document = Vec::with_capacity(changed.len());
             for (name, value) in changed {
-                append(&mut renamed, ByteString::from(name.replace('.', delimiter)), value);
+                append(&mut renamed, Text::from(name.replace('.', delimiter)), value);
             }
             changed = renamed;
         }
@@ -208,7 +208,7 @@ impl ExtractNewDocumentState {
         let name = self.converter.names.schema_parts(name.strip_suffix(".Envelope").unwrap_or(name));
         let fields = self.converter.fields(found, &name)?;
         let mut values = self.converter.values(found, &fields);
-        let mut made = Schema { name: Some(ByteString::from(name)), fields, ..Schema::of(Type::Struct) };
+        let mut made = Schema { name: Some(Text::from(name)), fields, ..Schema::of(Type::Struct) };
         for reference in &self.fields {
             match schema {
                 Some(schema) => {
@@ -245,7 +245,7 @@ impl ExtractNewDocumentState {
     }
 }
 
-fn append(document: &mut Document, name: ByteString, value: Bson) {
+fn append(document: &mut Document, name: Text, value: Bson) {
     match document.iter_mut().find(|(known, _)| *known == name) {
         Some((_, known)) => *known = value,
         None => document.push((name, value)),

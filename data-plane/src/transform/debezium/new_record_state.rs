@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Config, Datum, Error, Problem, Record, Result, Schema, Type, Value};
+use millrace_sdk::{Config, Datum, Error, Problem, Record, Result, Schema, Text, Type, Value};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -17,7 +17,7 @@ use super::envelope::{
 };
 
 const PURPOSE: &str = "source field insertion";
-const DELETED: ByteString = ByteString::from_static("__deleted");
+const DELETED: Text = Text::from_static("__deleted");
 
 #[derive(Deserialize, JsonSchema)]
 pub(in crate::transform) struct Options {
@@ -271,14 +271,14 @@ impl ExtractNewRecordState {
         self.without(&mut record.value, &names)
     }
 
-    fn without(&self, datum: &mut Datum, names: &[ByteString]) -> Result<()> {
-        let optional = |name: &ByteString, schema: &Schema| {
+    fn without(&self, datum: &mut Datum, names: &[Text]) -> Result<()> {
+        let optional = |name: &Text, schema: &Schema| {
             schema.fields.iter().any(|field| field.name == *name && (field.schema.optional || !self.keep_compatible))
         };
         if datum.is_null() {
             return Ok(());
         }
-        let listed = |name: &ByteString| names.contains(name);
+        let listed = |name: &Text| names.contains(name);
         let (schema, value) = take(datum);
         *datum = match schema {
             None => {
@@ -306,7 +306,7 @@ impl ExtractNewRecordState {
     }
 }
 
-fn text(value: &Value) -> Result<ByteString> {
+fn text(value: &Value) -> Result<Text> {
     match value.open()? {
         Value::Str(text) => Ok(text),
         other => Err(Error::bad_record(format!("{} among the names of fields to be dropped", other.type_name()))),
@@ -314,7 +314,7 @@ fn text(value: &Value) -> Result<ByteString> {
 }
 
 fn flag(deleted: bool) -> Value {
-    Value::Str(ByteString::from_static(if deleted { "true" } else { "false" }))
+    Value::Str(Text::from_static(if deleted { "true" } else { "false" }))
 }
 
 impl PerRecord for ExtractNewRecordState {

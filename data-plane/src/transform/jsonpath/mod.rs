@@ -8,7 +8,7 @@ mod parse;
 use std::cmp::Ordering;
 
 use fancy_regex::Regex;
-use millrace_sdk::{ByteString, Result, Value};
+use millrace_sdk::{Result, Text, Value};
 
 /// A path from the root of a value or, within a filter, from where it stands.
 #[derive(Debug)]
@@ -212,7 +212,7 @@ impl Number {
         })
     }
 
-    fn of_text(text: &ByteString) -> Option<Self> {
+    fn of_text(text: &Text) -> Option<Self> {
         let text: &str = text;
         text.parse().map(Self::Int).or_else(|_| text.parse().map(Self::Float)).ok()
     }

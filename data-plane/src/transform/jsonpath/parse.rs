@@ -1,7 +1,7 @@
 //! From text to path.
 
 use fancy_regex::Regex;
-use millrace_sdk::{ByteString, Value};
+use millrace_sdk::{Text, Value};
 
 use super::{Condition, Operand, Operator, Path, Step};
 
@@ -294,7 +294,7 @@ impl<'a> Parser<'a> {
     fn literal(&mut self) -> Parsed<Value> {
         self.space();
         if self.rest().starts_with(['\'', '"']) {
-            return self.text().map(|text| Value::Str(ByteString::from(text)));
+            return self.text().map(|text| Value::Str(Text::from(text)));
         }
         if self.eat("[") {
             let mut items = Vec::new();

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Result, Value};
+use millrace_sdk::{Result, Text, Value};
 use rhai::{Array, Blob, Dynamic, Map};
 
 use super::super::data::{Fields, Side};
@@ -12,7 +12,7 @@ use super::values::{from_dynamic, to_dynamic};
 /// A field: as it was, and what an expression made of it.
 #[derive(Debug, Clone)]
 struct Slot {
-    name: ByteString,
+    name: Text,
     before: Option<Value>,
     after: Option<Dynamic>,
 }
@@ -182,8 +182,8 @@ impl Document {
     }
 }
 
-fn text(name: &impl AsRef<str>) -> ByteString {
-    ByteString::from(name.as_ref().to_owned())
+fn text(name: &impl AsRef<str>) -> Text {
+    Text::from(name.as_ref().to_owned())
 }
 
 impl Slot {

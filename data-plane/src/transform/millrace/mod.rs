@@ -9,7 +9,7 @@ mod values;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Config, Error, Problem, Record, Result, Schema, Value};
+use millrace_sdk::{Config, Error, Problem, Record, Result, Schema, Text, Value};
 use rhai::{AST, Dynamic, Map, Scope};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -100,7 +100,7 @@ pub(super) struct Millrace {
     key: Option<Expression>,
     value: Option<Expression>,
     set: Vec<(Vec<String>, Expression)>,
-    headers: Vec<(ByteString, Expression)>,
+    headers: Vec<(Text, Expression)>,
     drop: Vec<Vec<String>>,
     /// The last schemas of key and value, by which records of a like one are known
     last: [Option<Arc<Schema>>; 2],
@@ -139,7 +139,7 @@ impl Kind for Millrace {
             if let Some(path) = option.strip_prefix("set.") {
                 set.push((path_of(option, path)?, compiled(option, text, false)?));
             } else if let Some(name) = option.strip_prefix("header.") {
-                headers.push((ByteString::from(name.to_owned()), compiled(option, text, false)?));
+                headers.push((Text::from(name.to_owned()), compiled(option, text, false)?));
             }
         }
         let drop = options.drop.iter().map(|path| path_of("drop", path)).collect::<Result<_, _>>()?;

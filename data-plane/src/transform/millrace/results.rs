@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Datum, Header, Record, Result, Schema, Type, Value};
+use millrace_sdk::{Datum, Header, Record, Result, Schema, Text, Type, Value};
 use rhai::{Dynamic, Map};
 
 use super::super::Site;
@@ -124,7 +124,7 @@ impl Millrace {
             };
             record.headers.retain(|header| map.contains_key(&*header.key));
             for (name, value) in &*map {
-                self.put_header(record, &ByteString::from(name.to_string()), value, "script", variables.site)?;
+                self.put_header(record, &Text::from(name.to_string()), value, "script", variables.site)?;
             }
         }
         for ((name, one), value) in self.headers.iter().zip(named) {
@@ -141,7 +141,7 @@ impl Millrace {
     fn put_header(
         &self,
         record: &mut Record,
-        name: &ByteString,
+        name: &Text,
         value: &Dynamic,
         option: &str,
         site: &Site<'_>,

@@ -1,6 +1,6 @@
 //! Between Connect's values and those of the expression language.
 
-use millrace_sdk::{ByteString, Bytes, Result, Value};
+use millrace_sdk::{Bytes, Result, Text, Value};
 use rhai::{Array, Blob, Dynamic, ImmutableString, Map};
 
 use super::document::Document;
@@ -54,10 +54,10 @@ pub(super) fn from_dynamic(new: &Dynamic, before: Option<&Value>) -> Result<Valu
         return Ok(Value::Float(number));
     }
     if let Ok(text) = new.as_immutable_string_ref() {
-        return Ok(Value::Str(ByteString::from(text.to_string())));
+        return Ok(Value::Str(Text::from(text.to_string())));
     }
     if let Ok(letter) = new.as_char() {
-        return Ok(Value::Str(ByteString::from(letter.to_string())));
+        return Ok(Value::Str(Text::from(letter.to_string())));
     }
     if let Some(bytes) = new.read_lock::<Blob>() {
         return Ok(Value::Bytes(Bytes::copy_from_slice(&bytes)));
@@ -93,7 +93,7 @@ fn from_map(map: &Map, before: Option<&Value>) -> Result<Value, String> {
     }
     for (name, value) in map {
         if !old.iter().any(|(known, _)| **known == **name) {
-            fields.push((ByteString::from(name.to_string()), from_dynamic(value, None)?));
+            fields.push((Text::from(name.to_string()), from_dynamic(value, None)?));
         }
     }
     Ok(Value::Map(fields))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_sdk::{Batch, ByteString, Bytes, Datum, Decimal, Error, ErrorKind, Value};
+use millrace_sdk::{Batch, Bytes, Datum, Decimal, Error, ErrorKind, Text, Value};
 
 use super::records::{assert_state, state};
 use super::{Sink, Verdict, untried};
@@ -13,7 +13,7 @@ use crate::stand::{json, text};
 const LONGEST_ERROR: usize = 3000;
 
 fn map(fields: Vec<(&str, Value)>) -> Datum {
-    let fields = fields.into_iter().map(|(name, value)| (ByteString::from(name), value)).collect();
+    let fields = fields.into_iter().map(|(name, value)| (Text::from(name), value)).collect();
     Datum::schemaless(Value::Map(fields))
 }
 

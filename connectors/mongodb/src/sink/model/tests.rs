@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Bytes, Datum, TaskContext, TimestampKind, TopicPartition, Value};
+use millrace_sdk::{Bytes, Datum, TaskContext, Text, TimestampKind, TopicPartition, Value};
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 
 use super::*;
@@ -8,7 +8,7 @@ use crate::sink::config::tests::topic_settings;
 
 /// Key and value are JSON: the key in a text (extended JSON), the value decoded.
 pub(in crate::sink) fn one(key: Option<&str>, value: Option<&str>) -> Batch {
-    let text = |text: &str| Datum::schemaless(Value::Str(ByteString::from(text)));
+    let text = |text: &str| Datum::schemaless(Value::Str(Text::from(text)));
     let record = Record {
         offset: 5,
         timestamp_ms: Some(7),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Field, Schema, Type, Value};
+use millrace_sdk::{Field, Schema, Text, Type, Value};
 use serde_json::{Map, Value as Json};
 
 const MAX_DEPTH: usize = 100;
@@ -111,7 +111,7 @@ impl Reader {
         let fields = object.get("fields").and_then(Json::as_array);
         let fields = fields.ok_or_else(|| place.error("Invalid Avro schema. A record has no fields"))?;
         let mut schema = Schema::of(Type::Struct);
-        schema.name = Some(ByteString::from(full.clone()));
+        schema.name = Some(Text::from(full.clone()));
         for field in fields {
             let name = field.get("name").and_then(Json::as_str);
             let name = name.ok_or_else(|| place.error("Invalid Avro schema. A field has no name"))?;
@@ -170,7 +170,7 @@ fn default_value(json: &Json, schema: &Schema) -> Option<Value> {
         (Type::Boolean, Json::Bool(flag)) => Value::Bool(*flag),
         (Type::Int32 | Type::Int64, Json::Number(number)) => Value::Int(number.as_i64()?),
         (Type::Float32 | Type::Float64, Json::Number(number)) => Value::Float(number.as_f64()?),
-        (Type::String, Json::String(text)) => Value::Str(ByteString::from(text.as_str())),
+        (Type::String, Json::String(text)) => Value::Str(Text::from(text.as_str())),
         // Avro writes bytes as the characters of those numbers.
         (Type::Bytes, Json::String(text)) => {
             Value::Bytes(text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect::<Option<Vec<u8>>>()?.into())
@@ -182,7 +182,7 @@ fn default_value(json: &Json, schema: &Schema) -> Option<Value> {
         (Type::Map, Json::Object(entries)) => {
             let element = schema.element.as_deref()?;
             let entry =
-                |(name, item): (&String, &Json)| Some((ByteString::from(name.as_str()), default_value(item, element)?));
+                |(name, item): (&String, &Json)| Some((Text::from(name.as_str()), default_value(item, element)?));
             Value::Map(entries.iter().map(entry).collect::<Option<_>>()?)
         }
         _ => return None,

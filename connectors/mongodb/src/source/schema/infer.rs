@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Error, Field, Result, Schema, Type};
+use millrace_sdk::{Error, Field, Result, Schema, Text, Type};
 
 use super::super::raw::{self, MAX_DEPTH, Raw, kind, malformed};
 use super::{DECIMAL, TIMESTAMP};
@@ -52,17 +52,15 @@ impl Guess {
             Self::Plain(schema) => schema,
             Self::Array(name, element) => {
                 let mut schema = Schema::of(Type::Array);
-                schema.name = Some(ByteString::from(name));
+                schema.name = Some(Text::from(name));
                 schema.element = Some(Arc::new(element.schema()));
                 schema
             }
             Self::Struct(name, fields) => {
                 let mut schema = Schema::of(Type::Struct);
-                schema.name = Some(ByteString::from(name));
-                let field = |(name, guess): (String, Guess)| Field {
-                    name: ByteString::from(name),
-                    schema: Arc::new(guess.schema()),
-                };
+                schema.name = Some(Text::from(name));
+                let field =
+                    |(name, guess): (String, Guess)| Field { name: Text::from(name), schema: Arc::new(guess.schema()) };
                 schema.fields = fields.into_iter().map(field).collect();
                 schema
             }
@@ -118,15 +116,15 @@ fn of_value(path: &str, value: Raw<'_>, depth: usize) -> Result<Guess> {
         kind::BINARY => plain(Type::Bytes),
         kind::DECIMAL => {
             let mut schema = Schema::of(Type::Bytes);
-            schema.name = Some(ByteString::from(DECIMAL));
+            schema.name = Some(Text::from(DECIMAL));
             schema.version = Some(1);
             let scale = super::decimal(value.bytes).map_or(0, |decimal| decimal.scale);
-            schema.parameters = vec![(ByteString::from("scale"), ByteString::from(scale.to_string()))];
+            schema.parameters = vec![(Text::from("scale"), Text::from(scale.to_string()))];
             Guess::Plain(schema)
         }
         kind::DATE | kind::TIMESTAMP => {
             let mut schema = Schema::of(Type::Int64);
-            schema.name = Some(ByteString::from(TIMESTAMP));
+            schema.name = Some(Text::from(TIMESTAMP));
             schema.version = Some(1);
             Guess::Plain(schema)
         }

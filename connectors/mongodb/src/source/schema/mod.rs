@@ -5,7 +5,7 @@ mod infer;
 
 use std::sync::Arc;
 
-use millrace_sdk::{ByteString, Bytes, Decimal, Error, Result, Schema, Type, Value};
+use millrace_sdk::{Bytes, Decimal, Error, Result, Schema, Text, Type, Value};
 use mongodb::bson::Decimal128;
 
 use super::json::{self, Mode};
@@ -100,8 +100,8 @@ fn look_up<'a>(document: &'a [u8], path: &str) -> Result<Option<Raw<'a>>> {
     }
 }
 
-fn lossy(text: &[u8]) -> ByteString {
-    ByteString::from(String::from_utf8_lossy(text).into_owned())
+fn lossy(text: &[u8]) -> Text {
+    Text::from(String::from_utf8_lossy(text).into_owned())
 }
 
 /// Numbers are made to fit as Java casts them.
@@ -142,7 +142,7 @@ fn number(schema: &Schema, raw: Raw<'_>) -> Result<Value> {
 }
 
 /// Text as it is; everything else as JSON, without quotes around it.
-fn string(raw: Raw<'_>, mode: Mode) -> Result<ByteString> {
+fn string(raw: Raw<'_>, mode: Mode) -> Result<Text> {
     if raw.kind == kind::STRING {
         return Ok(lossy(raw::text(raw.bytes)?));
     }

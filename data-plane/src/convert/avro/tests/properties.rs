@@ -52,7 +52,7 @@ fn any_schema() -> BoxedStrategy<(Schema, BoxedStrategy<Value>)> {
                     element: Some(Arc::new(element)),
                     ..Schema::of(Type::Map)
                 };
-                let entries = proptest::collection::vec((".{0,4}".prop_map(ByteString::from), values), 0..4);
+                let entries = proptest::collection::vec((".{0,4}".prop_map(Text::from), values), 0..4);
                 (schema, entries.prop_map(Value::Map).boxed())
             });
             let nullable = inner.clone().prop_map(|(schema, values)| {
@@ -63,10 +63,10 @@ fn any_schema() -> BoxedStrategy<(Schema, BoxedStrategy<Value>)> {
                 let mut schema = named(Type::Struct, &format!("ns.R{name}"));
                 let mut values = Just(Vec::new()).boxed();
                 for (index, (of_field, field_values)) in fields.into_iter().enumerate() {
-                    let name = ByteString::from(format!("f{index}"));
+                    let name = Text::from(format!("f{index}"));
                     schema.fields.push(Field { name: name.clone(), schema: Arc::new(of_field) });
                     values = (values, field_values)
-                        .prop_map(move |(mut all, value): (Vec<(ByteString, Value)>, Value)| {
+                        .prop_map(move |(mut all, value): (Vec<(Text, Value)>, Value)| {
                             all.push((name.clone(), value));
                             all
                         })
