@@ -188,7 +188,9 @@ fn many_names_that_are_not_kept_are_told_apart() {
 
 proptest! {
     #[test]
-    fn text_is_written_as_serde_json_writes_it(text in "[\\x00-\\x20\"\\\\a-cé€]{0,40}") {
+    fn text_is_written_as_serde_json_writes_it(text in "[\\x00-\\x20\"\\\\a-cé€]{0,40}", times in 1_usize..80) {
+        let long = text.repeat(times);
+        prop_assert_eq!(written(&Value::Str(long.as_str().into())), serde_json::to_string(&long).unwrap());
         prop_assert_eq!(written(&Value::Str(text.as_str().into())), serde_json::to_string(&text).unwrap());
     }
 }

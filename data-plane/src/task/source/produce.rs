@@ -102,12 +102,13 @@ impl Output {
         for one in encoded.chunk_by(|a, b| a.topic == b.topic).filter_map(|of_topic| of_topic.first()) {
             self.topics.see(&one.topic).await.map_err(|error| Failure::new(Stage::Produce, error))?;
         }
-        if let Some(large) = encoded.iter().find(|one| !self.fits(one)) {
+        if let Some(large) = self.oversized(&encoded) {
             // Perhaps no longer too large: whoever was told so may have changed the topic meanwhile.
             let topic = large.topic.clone();
             self.topics.forget(&topic);
             self.topics.see(&topic).await.map_err(|error| Failure::new(Stage::Produce, error))?;
-            let (fitting, large): (Vec<_>, Vec<_>) = encoded.into_iter().partition(|one| self.fits(one));
+            let fits = |one: &Encoded| self.oversized(std::slice::from_ref(one)).is_none();
+            let (fitting, large): (Vec<_>, Vec<_>) = encoded.into_iter().partition(fits);
             encoded = fitting;
             lost.extend(large.into_iter().map(|one| {
                 let error = too_large(&one.topic);
@@ -118,9 +119,15 @@ impl Output {
         Ok(encoded)
     }
 
-    /// Whether the broker takes the record, as far as its size goes. One that it refuses costs the whole transaction.
-    fn fits(&self, one: &Encoded) -> bool {
-        self.compresses || self.topics.limit(&one.topic).is_none_or(|limit| one.batch_bytes() <= limit)
+    /// The first record that is larger than the broker takes. One that it refuses costs the whole transaction.
+    fn oversized<'a>(&self, encoded: &'a [Encoded]) -> Option<&'a Encoded> {
+        if self.compresses {
+            return None;
+        }
+        encoded.chunk_by(|a, b| a.topic == b.topic).find_map(|of_topic| {
+            let limit = self.topics.limit(&of_topic[0].topic)?;
+            of_topic.iter().find(|one| one.batch_bytes() > limit)
+        })
     }
 
     /// The topics that were seen.
