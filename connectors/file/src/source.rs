@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -168,7 +169,7 @@ fn read_lines(path: &Path, position: u64, limit: usize, mut chunk: usize) -> Res
         let (ranges, taken) = split(&buffer, limit);
         if !ranges.is_empty() {
             let bytes = Bytes::from(buffer);
-            let texts = ranges.into_iter().map(|range| text(bytes.slice(range))).collect();
+            let texts = ranges.into_iter().map(|range| text(&bytes, range)).collect();
             return Ok(Some(Lines { texts, taken }));
         }
         if complete {
@@ -186,10 +187,10 @@ fn read_lines(path: &Path, position: u64, limit: usize, mut chunk: usize) -> Res
 }
 
 /// UTF-8, with U+FFFD in place of what is not, as Java decodes.
-fn text(bytes: Bytes) -> Text {
-    match Text::try_from(bytes.clone()) {
+fn text(bytes: &Bytes, range: Range<usize>) -> Text {
+    match Text::slice(bytes, range.clone()) {
         Ok(text) => text,
-        Err(_) => Text::from(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(_) => Text::from(String::from_utf8_lossy(&bytes[range]).into_owned()),
     }
 }
 

@@ -42,8 +42,9 @@ pub(super) fn decode(json: &Value) -> Result<Arc<Schema>> {
         .ok_or_else(|| bad(format!("has the unknown type \"{kind}\"")))?;
     let mut schema = Schema::of(kind);
     schema.optional = matches!(field("optional"), Some(Value::Bool(true)));
-    schema.name = text("name").map(detached);
-    schema.doc = text("doc").map(detached);
+    // Schemas outlive the batch they came with.
+    schema.name = text("name").map(|name| name.detached());
+    schema.doc = text("doc").map(|doc| doc.detached());
     if let Some(Value::Int(version)) = field("version") {
         #[allow(clippy::cast_possible_truncation)] // as Connect does
         let version = *version as i32;
@@ -55,7 +56,7 @@ pub(super) fn decode(json: &Value) -> Result<Arc<Schema>> {
             let Value::Str(value) = value else {
                 return Err(bad(format!("parameter \"{name}\" must be a string")));
             };
-            schema.parameters.push((detached(name), detached(value)));
+            schema.parameters.push((name.detached(), value.detached()));
         }
     }
     let child = |name: &str| match field(name) {
@@ -91,11 +92,6 @@ fn struct_fields(list: Option<&Value>) -> Result<Vec<Field>> {
             _ => Err(bad("has a field without \"field\"".to_owned())),
         })
         .collect()
-}
-
-/// Schemas outlive the batch they came with.
-fn detached(text: Text) -> Text {
-    Text::from(text.to_string())
 }
 
 fn bad(what: String) -> Error {

@@ -91,7 +91,7 @@ impl Kind for Cast {
                     let kind = output(kind).map_err(|why| wrong(&why))?;
                     match casts.iter_mut().find(|(known, _)| **known == *name) {
                         Some((_, known)) => *known = kind,
-                        None => casts.push((Text::from(name.to_owned()), kind)),
+                        None => casts.push((Text::from(name), kind)),
                     }
                 }
                 _ => return Err(wrong(&format!("Invalid cast mapping: {mapping}"))),

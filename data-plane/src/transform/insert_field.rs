@@ -84,7 +84,7 @@ fn spec(option: Option<String>, schema: impl Fn(bool) -> Arc<Schema>) -> Option<
         (_, Some(name)) => (name, false),
         _ => (text.as_str(), true),
     };
-    Some(Spec { name: Text::from(name.to_owned()), schema: schema(optional) })
+    Some(Spec { name: Text::from(name), schema: schema(optional) })
 }
 
 impl Kind for InsertField {
@@ -151,7 +151,7 @@ impl InsertField {
         match &self.last {
             Some((last, text)) if Arc::ptr_eq(last, topic) => text.clone(),
             _ => {
-                let text = Text::from(topic.to_string());
+                let text = Text::from(&**topic);
                 self.last = Some((Arc::clone(topic), text.clone()));
                 text
             }

@@ -72,7 +72,7 @@ impl Kind for ReplaceField {
                 Some((old, new)) if !new.is_empty() && !new.contains(':') => {
                     // Of two for the same field the later one counts.
                     renames.retain(|(known, _)| known != old);
-                    renames.push((old.to_owned(), Text::from(new.to_owned())));
+                    renames.push((old.to_owned(), Text::from(new)));
                 }
                 _ => {
                     let all = format!("[{}]", options.renames.join(", "));

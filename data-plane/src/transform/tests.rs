@@ -37,7 +37,7 @@ fn make_chain(flat: &Flat) -> Chain {
 }
 
 fn text(text: &str) -> Text {
-    Text::from(text.to_owned())
+    Text::from(text)
 }
 
 fn raw(json: &str) -> Datum {

@@ -137,8 +137,7 @@ impl Output {
                 Datum::Decoded { schema: Some(Arc::clone(&self.bytes)), value }
             }
             Part::Text(range) => {
-                let bytes = buffer.slice(range);
-                let text = Text::try_from(bytes).unwrap_or_else(|_| Text::from_static("")); // the printer writes UTF-8 only
+                let text = Text::slice(buffer, range).unwrap_or_default(); // the printer writes UTF-8 only
                 Datum::Decoded { schema: Some(Arc::clone(&self.text)), value: Value::Str(text) }
             }
         }

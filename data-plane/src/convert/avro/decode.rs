@@ -390,7 +390,7 @@ impl Input<'_> {
                     (None, _) => Value::Null,
                     (Some(field), step) => {
                         let mut fields: Vec<_> = names.iter().map(|name| (name.clone(), Value::Null)).collect();
-                        fields[*field].1 = self.value(*step)?;
+                        self.read(*step, &mut fields[*field].1)?;
                         Value::Map(fields)
                     }
                 }

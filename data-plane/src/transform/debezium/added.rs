@@ -102,11 +102,7 @@ mod tests {
     #[test]
     fn references_have_structures_and_new_names() {
         let reference = |parent: Option<&str>, field: &str, name: &str| {
-            Some(Reference {
-                parent: parent.map(str::to_owned),
-                field: field.to_owned(),
-                name: Text::from(name.to_owned()),
-            })
+            Some(Reference { parent: parent.map(str::to_owned), field: field.to_owned(), name: Text::from(name) })
         };
         for (item, expected) in [
             ("op", reference(None, "op", "__op")),

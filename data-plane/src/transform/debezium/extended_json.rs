@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     fn text(text: &str) -> Bson {
-        Bson::Text(Text::from(text.to_owned()))
+        Bson::Text(Text::from(text))
     }
 
     #[test]
@@ -221,7 +221,7 @@ mod tests {
             (r#"{"$other":1}"#, Bson::Document(vec![("$other".into(), Bson::Int32(1))])),
             (r#"[1,{"a":null}]"#, Bson::Array(vec![Bson::Int32(1), Bson::Document(vec![("a".into(), Bson::Null)])])),
         ] {
-            assert_eq!(value(&Text::from(json.to_owned())).unwrap(), expected, "{json}");
+            assert_eq!(value(&Text::from(json)).unwrap(), expected, "{json}");
         }
     }
 
@@ -240,7 +240,7 @@ mod tests {
             r#"{"$regularExpression":{"pattern":1}}"#,
             &format!("{}1{}", "[".repeat(200), "]".repeat(200)),
         ] {
-            assert!(value(&Text::from(json.to_owned())).is_err(), "{json}");
+            assert!(value(&Text::from(json)).is_err(), "{json}");
         }
         assert!(document(&Text::from_static("1")).is_err());
     }

@@ -115,7 +115,7 @@ impl ByLogicalTableRouter {
             return None;
         }
         let table = self.table.as_ref().and_then(|table| table.replace(topic));
-        let table = Text::from(table.as_deref().unwrap_or(topic).to_owned());
+        let table = Text::from(table.as_deref().unwrap_or(topic));
         Some(Route { topic: renamed, table })
     }
 

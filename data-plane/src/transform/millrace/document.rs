@@ -183,7 +183,7 @@ impl Document {
 }
 
 fn text(name: &impl AsRef<str>) -> Text {
-    Text::from(name.as_ref().to_owned())
+    Text::from(name.as_ref())
 }
 
 impl Slot {

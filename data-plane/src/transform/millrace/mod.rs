@@ -139,7 +139,7 @@ impl Kind for Millrace {
             if let Some(path) = option.strip_prefix("set.") {
                 set.push((path_of(option, path)?, compiled(option, text, false)?));
             } else if let Some(name) = option.strip_prefix("header.") {
-                headers.push((Text::from(name.to_owned()), compiled(option, text, false)?));
+                headers.push((Text::from(name), compiled(option, text, false)?));
             }
         }
         let drop = options.drop.iter().map(|path| path_of("drop", path)).collect::<Result<_, _>>()?;

@@ -124,7 +124,7 @@ impl Millrace {
             };
             record.headers.retain(|header| map.contains_key(&*header.key));
             for (name, value) in &*map {
-                self.put_header(record, &Text::from(name.to_string()), value, "script", variables.site)?;
+                self.put_header(record, &Text::from(name.as_str()), value, "script", variables.site)?;
             }
         }
         for ((name, one), value) in self.headers.iter().zip(named) {

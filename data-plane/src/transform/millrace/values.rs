@@ -54,7 +54,7 @@ pub(super) fn from_dynamic(new: &Dynamic, before: Option<&Value>) -> Result<Valu
         return Ok(Value::Float(number));
     }
     if let Ok(text) = new.as_immutable_string_ref() {
-        return Ok(Value::Str(Text::from(text.to_string())));
+        return Ok(Value::Str(Text::from(text.as_str())));
     }
     if let Ok(letter) = new.as_char() {
         return Ok(Value::Str(Text::from(letter.to_string())));
@@ -93,7 +93,7 @@ fn from_map(map: &Map, before: Option<&Value>) -> Result<Value, String> {
     }
     for (name, value) in map {
         if !old.iter().any(|(known, _)| **known == **name) {
-            fields.push((Text::from(name.to_string()), from_dynamic(value, None)?));
+            fields.push((Text::from(name.as_str()), from_dynamic(value, None)?));
         }
     }
     Ok(Value::Map(fields))
