@@ -13,8 +13,9 @@ mod extended;
 mod json;
 mod read;
 
+pub(crate) use json::Names;
 use read::raw_document;
-pub(crate) use read::{decoded, encoded, extended_value, field, tree};
+pub(crate) use read::{decoded, encoded, extended_value, id_of, tree};
 
 /// The largest document that a server takes.
 pub(crate) const MAX_DOCUMENT_BYTES: usize = 16 * 1024 * 1024;
@@ -289,7 +290,7 @@ impl Writer {
     ///
     /// # Errors
     /// `BadRecord` when it is no JSON object.
-    pub(crate) fn scalars_of(&mut self, at: usize, datum: &Datum, names: &[String]) -> Result<bool> {
+    pub(crate) fn scalars_of(&mut self, at: usize, datum: &Datum, names: &Names) -> Result<bool> {
         let (bytes, dialect): (&[u8], Dialect) = match datum {
             Datum::Decoded { value: Value::Json(bytes), .. } => (bytes, Dialect::Connect),
             Datum::Decoded { value: Value::Str(text), .. } => (text.as_bytes(), Dialect::Extended),

@@ -7,7 +7,7 @@ pub mod calendar;
 use bytes::Bytes;
 
 use crate::json::{self, Fault, Number, Scanner};
-use crate::{Datum, Error, Result, Schema, Text, Type, Value};
+use crate::{Datum, Result, Schema, Text, Type, Value};
 
 /// Appends what Java would print.
 ///
@@ -67,7 +67,7 @@ fn value_text(value: &Value, schema: Option<&Schema>, out: &mut String) -> Resul
 /// JSON that nobody has looked into: printed as it is walked over, without building values.
 fn json_text(raw: &Bytes, out: &mut String) -> Result<()> {
     let start = out.len();
-    let text = std::str::from_utf8(raw).map_err(|_| Error::bad_record("not JSON: invalid UTF-8"))?;
+    let text = json::check_utf8(raw)?;
     let mut walk = Walk { text, scanner: Scanner::new(raw), names: Vec::new() };
     match walk.value(out).and_then(|()| Ok(walk.scanner.end()?)) {
         Ok(()) => Ok(()),

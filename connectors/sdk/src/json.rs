@@ -1,6 +1,8 @@
 //! The only JSON reader and writer of the record path. Reading is lazy: [`validate`] checks the syntax of all of it once,
 //! [`parse_level`] opens one level and leaves subtrees as slices of the same buffer.
 
+mod escape;
+mod marks;
 mod members;
 mod names;
 mod scan;
@@ -12,6 +14,7 @@ use bytes::Bytes;
 use serde::de::IgnoredAny;
 
 use crate::{Error, Result, Text, Value};
+pub use escape::write_text;
 pub use members::{Layout, Member, members};
 pub use names::lasting_name;
 use names::{Found, Level};
@@ -35,7 +38,7 @@ pub fn validate(bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// `BadRecord` when the bytes are not UTF-8.
 pub fn check_utf8(bytes: &[u8]) -> Result<&str> {
-    std::str::from_utf8(bytes)
+    simdutf8::compat::from_utf8(bytes)
         .map_err(|error| Error::bad_record(format!("not JSON: invalid UTF-8 at byte {}", error.valid_up_to())))
 }
 
@@ -313,34 +316,6 @@ pub fn write(value: &Value, out: &mut Vec<u8>) -> Result<()> {
 fn write_plain(value: &impl serde::Serialize, out: &mut Vec<u8>) {
     // Writing a number into a Vec cannot fail.
     let _ = serde_json::to_writer(out, value);
-}
-
-/// Appends a text as JSON.
-pub fn write_text(text: &str, out: &mut Vec<u8>) {
-    let (bytes, mut start) = (text.as_bytes(), 0);
-    out.reserve(bytes.len() + bytes.len() / 4 + 2);
-    out.push(b'"');
-    loop {
-        let end = scan::plain_until(bytes, start);
-        out.extend_from_slice(&bytes[start..end]);
-        let Some(special) = bytes.get(end) else { break };
-        let letter = match special {
-            b'\n' => b'n',
-            b'\r' => b'r',
-            b'\t' => b't',
-            0x08 => b'b',
-            0x0c => b'f',
-            b'"' | b'\\' => *special,
-            control => {
-                out.extend_from_slice(format!("\\u{control:04x}").as_bytes());
-                start = end + 1;
-                continue;
-            }
-        };
-        out.extend_from_slice(&[b'\\', letter]);
-        start = end + 1;
-    }
-    out.push(b'"');
 }
 
 /// Appends bytes as a base64 text.

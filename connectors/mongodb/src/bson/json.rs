@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
 
 use memchr::memmem;
 use millrace_sdk::json::{self, Fault, Number, Quoted, Scanner, Token};
@@ -20,12 +21,36 @@ pub(super) fn element(writer: &mut Writer, at: usize, bytes: &[u8], dialect: Dia
     walk(bytes, dialect, |walk| walk.value(writer, at))
 }
 
+/// Names that are looked for in JSON.
+#[derive(Debug, Clone)]
+pub(crate) struct Names {
+    list: Vec<String>,
+    quoted: Vec<memmem::Finder<'static>>,
+}
+
+impl Names {
+    pub(crate) fn new(list: Vec<String>) -> Self {
+        let quoted = list.iter().map(|name| memmem::Finder::new(&format!("\"{name}\"")).into_owned()).collect();
+        Self { list, quoted }
+    }
+
+    pub(crate) fn list(&self) -> &[String] {
+        &self.list
+    }
+}
+
+impl PartialEq for Names {
+    fn eq(&self, other: &Self) -> bool {
+        self.list == other.list
+    }
+}
+
 /// Which members of an object are taken.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Taken<'n> {
     All,
     AllButId,
-    Only(&'n [String]),
+    Only(&'n Names),
 }
 
 impl Taken<'_> {
@@ -33,19 +58,22 @@ impl Taken<'_> {
         match self {
             Self::All => true,
             Self::AllButId => name != "_id",
-            Self::Only(names) => names.iter().any(|one| one == name),
+            Self::Only(names) => names.list.iter().any(|one| one == name),
         }
     }
 }
 
-/// Whether JSON may have a member `name` anywhere: spares a walk over most.
-pub(super) fn may_hold(json: &[u8], name: &str) -> bool {
-    let quoted = |at: usize| at > 0 && json[at - 1] == b'"' && json.get(at + name.len()) == Some(&b'"');
-    if memmem::find_iter(json, name.as_bytes()).any(quoted) {
-        return true;
-    }
+/// Whether JSON may have an `_id` anywhere: spares a walk over most.
+pub(super) fn may_hold_id(json: &[u8]) -> bool {
+    static ID: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\"_id\""));
+    may_hold(json, &ID)
+}
+
+/// Whether JSON may have a member anywhere whose name, in quotes, is looked for.
+fn may_hold(json: &[u8], quoted: &memmem::Finder<'_>) -> bool {
     // An escaped spelling of the name would hide it.
-    memchr::memchr(b'\\', json).is_some_and(|from| memmem::find(&json[from..], b"\\u").is_some())
+    quoted.find(json).is_some()
+        || memchr::memchr(b'\\', json).is_some_and(|from| memmem::find(&json[from..], b"\\u").is_some())
 }
 
 /// Members of a JSON object into the open document.
@@ -57,15 +85,15 @@ pub(super) fn fields(writer: &mut Writer, bytes: &[u8], dialect: Dialect, taken:
     })
 }
 
-/// The member `name` of a JSON object as the payload of the element started at `at`; false when there is none.
-pub(super) fn member(writer: &mut Writer, at: usize, bytes: &[u8], name: &str, dialect: Dialect) -> Result<bool> {
+/// The `_id` of a JSON object as the payload of the element started at `at`; false when there is none.
+pub(super) fn id(writer: &mut Writer, at: usize, bytes: &[u8], dialect: Dialect) -> Result<bool> {
     walk(bytes, dialect, |walk| {
         walk.enter()?;
         let (payload, mut found) = (writer.len(), false);
         for index in 0.. {
             match walk.name(index)? {
                 None => break,
-                Some(other) if other != name => {
+                Some(other) if other != "_id" => {
                     walk.scanner.value()?;
                 }
                 Some(_) => {
@@ -242,7 +270,9 @@ impl<'a> Walk<'a> {
     fn has_all(&self, taken: Taken<'_>, found: usize) -> bool {
         let Taken::Only(names) = taken else { return false };
         let rest = || &self.text.as_bytes()[self.scanner.position()..];
-        self.dialect == Dialect::Connect && found == names.len() && !names.iter().any(|name| may_hold(rest(), name))
+        self.dialect == Dialect::Connect
+            && found == names.list.len()
+            && !names.quoted.iter().any(|name| may_hold(rest(), name))
     }
 
     /// Members of an object into the open document. `first` is the name that was read already.
@@ -253,7 +283,11 @@ impl<'a> Walk<'a> {
         while let Some(name) = next {
             index += 1;
             if taken.takes(&name) {
-                let at = writer.element(&name)?;
+                let at = match &name {
+                    // Without escapes there is no NUL in a text.
+                    Cow::Borrowed(name) => writer.known(name),
+                    Cow::Owned(name) => writer.element(name)?,
+                };
                 self.value(writer, at)?;
                 if writer.names.len() - base >= MANY_FIELDS && hashes.is_none() {
                     let state = RandomState::new();

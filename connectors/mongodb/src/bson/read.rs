@@ -14,29 +14,34 @@ pub(super) fn raw_document(bytes: &[u8]) -> Result<&RawDocument> {
     Ok(document)
 }
 
-/// The element `name` of a document, encoded under the name `as_name`; `None` when there is none.
+/// The `_id` element of a document; `None` when there is none.
 ///
 /// # Errors
 /// `BadRecord` when it is not a document.
-pub(crate) fn field(datum: &Datum, name: &str, as_name: &str) -> Result<Option<Vec<u8>>> {
+pub(crate) fn id_of(datum: &Datum) -> Result<Option<Vec<u8>>> {
     let (value, schema) = match datum {
         Datum::Null | Datum::Decoded { value: Value::Null, .. } => return Ok(None),
-        Datum::Encoded(bytes) => return raw_field(bytes, name, as_name),
-        Datum::Decoded { value: Value::Bytes(bytes), .. } => return raw_field(bytes, name, as_name),
+        Datum::Encoded(bytes) => return raw_id(bytes),
+        Datum::Decoded { value: Value::Bytes(bytes), .. } => return raw_id(bytes),
+        // Most have none.
+        Datum::Decoded { value: Value::Json(bytes), .. }
+            if bytes.first() == Some(&b'{') && !json::may_hold_id(bytes) =>
+        {
+            return Ok(None);
+        }
         Datum::Decoded { value, schema } => (value, schema.as_deref()),
     };
     let mut writer = Writer::with_capacity(64);
-    let at = writer.known(as_name);
+    let at = writer.known("_id");
     let found = match value {
-        Value::Str(text) => json::member(&mut writer, at, text.as_bytes(), name, Dialect::Extended)?,
+        Value::Str(text) => json::id(&mut writer, at, text.as_bytes(), Dialect::Extended)?,
         Value::Json(bytes) => match text_of(bytes)? {
-            Some(text) => json::member(&mut writer, at, text.as_bytes(), name, Dialect::Extended)?,
-            None if bytes.first() == Some(&b'{') && !json::may_hold(bytes, name) => false,
-            None => json::member(&mut writer, at, bytes, name, Dialect::Connect)?,
+            Some(text) => json::id(&mut writer, at, text.as_bytes(), Dialect::Extended)?,
+            None => json::id(&mut writer, at, bytes, Dialect::Connect)?,
         },
-        Value::Map(fields) => match fields.iter().find(|(field, _)| field == name) {
+        Value::Map(fields) => match fields.iter().find(|(field, _)| field == "_id") {
             Some((_, value)) => {
-                let field = schema.and_then(|schema| schema.fields.iter().find(|field| field.name == name));
+                let field = schema.and_then(|schema| schema.fields.iter().find(|field| field.name == "_id"));
                 writer.value(at, value, field.map(|field| &*field.schema))?;
                 true
             }
@@ -47,18 +52,14 @@ pub(crate) fn field(datum: &Datum, name: &str, as_name: &str) -> Result<Option<V
     Ok(found.then(|| writer.into_bytes()))
 }
 
-fn raw_field(bytes: &[u8], name: &str, as_name: &str) -> Result<Option<Vec<u8>>> {
+fn raw_id(bytes: &[u8]) -> Result<Option<Vec<u8>>> {
     let document = raw_document(bytes)?;
     let mut at = 4;
     for element in document.iter_elements() {
         let element = element.map_err(|error| not_bson(&error))?;
-        let payload = at + 1 + element.key().as_str().len() + 1;
-        let end = payload + element.size();
-        if element.key().as_str() == name {
-            let mut writer = Writer::default();
-            let start = writer.known(as_name);
-            writer.set(start, bytes[at], bytes.get(payload..end).unwrap_or_default());
-            return Ok(Some(writer.into_bytes()));
+        let end = at + 1 + element.key().as_str().len() + 1 + element.size();
+        if element.key().as_str() == "_id" {
+            return Ok(Some(bytes.get(at..end).unwrap_or_default().to_vec()));
         }
         at = end;
     }

@@ -179,15 +179,15 @@ fn a_field_is_found_wherever_it_is() {
         Datum::schemaless(Value::Map(vec![("_id".into(), Value::Int(5))])),
         Datum::Encoded(Bytes::copy_from_slice(raw.as_bytes())),
     ] {
-        assert_eq!(field(&datum, "_id", "_id").unwrap().unwrap(), b"\x12_id\0\x05\0\0\0\0\0\0\0", "{datum:?}");
+        assert_eq!(id_of(&datum).unwrap().unwrap(), b"\x12_id\0\x05\0\0\0\0\0\0\0", "{datum:?}");
     }
-    assert_eq!(field(&json(r#"{"a":{"_id":1}}"#), "_id", "_id").unwrap(), None);
-    assert_eq!(field(&json(r#"{"a":1}"#), "_id", "_id").unwrap(), None);
+    assert_eq!(id_of(&json(r#"{"a":{"_id":1}}"#)).unwrap(), None);
+    assert_eq!(id_of(&json(r#"{"a":1}"#)).unwrap(), None);
 }
 
 #[test]
 fn a_part_of_json_ends_the_walk_only_when_no_name_comes_again() {
-    let names = ["a".to_owned(), "b".to_owned()];
+    let names = Names::new(vec!["a".to_owned(), "b".to_owned()]);
     for (text, expected) in [
         (r#"{"a":1,"x":{"a":7},"b":"z","y":[]}"#, doc! { "a": 1_i64, "b": "z" }),
         (r#"{"a":1,"b":2,"a":3}"#, doc! { "a": 3_i64, "b": 2_i64 }),

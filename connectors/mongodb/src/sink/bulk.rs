@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use millrace_sdk::{Batch, Error, ErrorKind, RecordFailure, Result, WriteReport};
+use millrace_sdk::{Batch, Datum, Error, ErrorKind, RecordFailure, Result, Value, WriteReport};
 use mongodb::Namespace;
 use mongodb::bson::{Bson, Document, RawBson, RawDocumentBuf, doc};
 
@@ -52,7 +52,7 @@ enum Refusal {
 
 impl<'t> Prepared<'t> {
     pub(super) fn new(task: &'t Task, batch: &Batch, report: &mut WriteReport) -> Self {
-        let mut writer = Writer::default();
+        let mut writer = Writer::with_capacity(batch.records.iter().map(|record| about(&record.value)).sum());
         let mut targets: Vec<Target<'t>> = Vec::new();
         let mut by_topic: HashMap<&str, usize> = HashMap::new();
         let mut operations = Vec::with_capacity(batch.records.len());
@@ -102,6 +102,16 @@ impl<'t> Prepared<'t> {
         let whole = |at: &usize| self.operations[self.order[*at]].whole;
         (group.from..group.to).rev().find(whole).unwrap_or(group.from)
     }
+}
+
+/// About how many bytes a record's operation takes. Memory that is not written to costs nothing; a buffer that grows is copied.
+fn about(value: &Datum) -> usize {
+    let value = match value {
+        Datum::Encoded(bytes) | Datum::Decoded { value: Value::Json(bytes) | Value::Bytes(bytes), .. } => bytes.len(),
+        Datum::Decoded { value: Value::Str(text), .. } => text.len(),
+        Datum::Null | Datum::Decoded { .. } => 256,
+    };
+    value + value / 4 + 160
 }
 
 fn target<'t>(targets: &mut Vec<Target<'t>>, namespace: Namespace, settings: &'t TopicSettings) -> usize {

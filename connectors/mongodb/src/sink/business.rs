@@ -43,6 +43,7 @@ pub(super) fn of(key: Document, strategy: &IdStrategy) -> Filter {
 /// Whether a filter has every field that the configuration names, so that no record has others in its own.
 fn is_complete(projection: &Projection, fields: &Document) -> bool {
     let Projection::Allow(paths) = projection else { return false };
+    let paths = paths.list();
     let is_way =
         |path: &str| paths.iter().any(|other| other.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')));
     paths.iter().all(|path| !path.contains('*') && (is_way(path) || fields.contains_key(path)))

@@ -17,6 +17,8 @@ use crate::error::{WriteError, classify, classify_concern, timed_out};
 const COMMAND_BYTES: usize = MAX_DOCUMENT_BYTES - 64 * 1024;
 /// The server's limit.
 const COMMAND_OPERATIONS: usize = 100_000;
+/// What a command adds to an entry: type, an index of at most six digits, NUL.
+const ENTRY_BYTES: usize = 8;
 /// Longer than any healthy server takes for one command; the lane is freed then.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -127,8 +129,7 @@ fn chunk_end(operations: &[&Operation], from: usize, limit: usize) -> usize {
     let mut bytes = 0;
     let mut to = from;
     while to < operations.len() && to - from < limit {
-        // Type, an index of at most six digits, NUL, the document.
-        bytes += operations[to].entry.len() + 8;
+        bytes += operations[to].entry.len() + ENTRY_BYTES;
         if to > from && bytes > COMMAND_BYTES {
             break;
         }
@@ -148,7 +149,8 @@ fn build(
         Some(Verb::Insert) => ("insert", "documents"),
         Some(Verb::Update) | None => ("update", "updates"),
     };
-    let mut command = Writer::default();
+    let bytes: usize = operations.iter().map(|operation| operation.entry.len() + ENTRY_BYTES).sum();
+    let mut command = Writer::with_capacity(bytes + concern.len() + namespace.coll.len() + 64);
     let open = command.begin();
     let at = command.known(verb);
     command.text(at, &namespace.coll);

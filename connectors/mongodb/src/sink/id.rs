@@ -54,7 +54,7 @@ impl Ids {
         }
         let same = settings.id == IdStrategy::Provided { side: Side::Value, uuid: false };
         let keeps = !settings.overwrite_existing_id || same;
-        if keeps && let Some(id) = bson::field(&record.value, "_id", "_id")? {
+        if keeps && let Some(id) = bson::id_of(&record.value)? {
             return Ok(Chosen::Existing(id));
         }
         self.make(settings, batch, record).map(Chosen::Added)
@@ -179,7 +179,7 @@ fn not_provided(side: Side) -> Error {
 }
 
 fn provided(record: &Record, side: Side) -> Result<Id> {
-    let found = bson::field(side.of(record), "_id", "_id")?;
+    let found = bson::id_of(side.of(record))?;
     found.filter(|id| id.first() != Some(&kind::NULL)).ok_or_else(|| not_provided(side))
 }
 
@@ -200,7 +200,7 @@ fn as_uuid(id: Bson) -> Result<Bson> {
 pub(crate) fn values_have_no_id(records: &[Record]) -> bool {
     records.iter().all(|record| match &record.value {
         Datum::Decoded { value: Value::Json(_) | Value::Map(_), .. } => {
-            matches!(bson::field(&record.value, "_id", "_id"), Ok(None))
+            matches!(bson::id_of(&record.value), Ok(None))
         }
         datum => datum.is_null(),
     })

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::MAX_DEPTH;
+use super::marks::Marks;
 
 /// Why a walk ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,7 @@ pub struct Scanner<'a> {
     at: usize,
     /// Levels around what is walked over as one value
     outer: usize,
+    marks: Marks,
 }
 
 type Scanned<T> = Result<T, Fault>;
@@ -57,13 +59,13 @@ type Scanned<T> = Result<T, Fault>;
 impl<'a> Scanner<'a> {
     /// At the start of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0, outer: 0 }
+        Self::at(bytes, 0)
     }
 
     /// At a byte of `bytes` where a value begins.
     #[must_use]
     pub fn at(bytes: &'a [u8], at: usize) -> Self {
-        Self { bytes, at, outer: 0 }
+        Self { bytes, at, outer: 0, marks: Marks::none() }
     }
 
     /// The place of the byte that comes next.
@@ -140,7 +142,7 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         let mut escaped = false;
         loop {
-            self.at = plain_until(self.bytes, self.at);
+            self.at = self.marks.next(self.bytes, self.at);
             match self.bytes.get(self.at) {
                 Some(b'"') => {
                     self.at += 1;
@@ -334,30 +336,4 @@ impl<'a> Scanner<'a> {
             }
         }
     }
-}
-
-/// The first byte from `at` on that ends a run of plain text: a quote, a backslash, a control character, or the end.
-#[inline]
-pub(super) fn plain_until(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    // Eight at a time: of each byte, the highest bit says whether it is one of them. Only bytes after a hit can be
-    // marked wrongly, so the first mark is right.
-    while let Some(Ok(eight)) = bytes.get(at..at + 8).map(<[u8; 8]>::try_from) {
-        let word = u64::from_le_bytes(eight);
-        let below_space = word.wrapping_sub(ONES * 0x20) & !word;
-        let is = |byte: u8| {
-            let differs = word ^ (ONES * u64::from(byte));
-            differs.wrapping_sub(ONES) & !differs
-        };
-        let marks = (below_space | is(b'"') | is(b'\\')) & HIGHS;
-        if marks != 0 {
-            return at + (marks.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    while bytes.get(at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)) {
-        at += 1;
-    }
-    at
 }

@@ -3,11 +3,13 @@
 
 use mongodb::bson::{Bson, Document};
 
+use crate::bson::Names;
+
 /// Which fields stay.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Projection {
     /// These, and the way to them
-    Allow(Vec<String>),
+    Allow(Names),
     /// All but these
     Block(Vec<String>),
 }
@@ -38,7 +40,7 @@ impl Projection {
                 rest = parent;
             }
         }
-        Self::Allow(all)
+        Self::Allow(Names::new(all))
     }
 
     /// These fields go.
@@ -47,9 +49,9 @@ impl Projection {
     }
 
     /// The names of the fields that stay, where these are fields of the top level and nothing more.
-    pub(crate) fn names(&self) -> Option<&[String]> {
+    pub(crate) fn names(&self) -> Option<&Names> {
         match self {
-            Self::Allow(fields) if !fields.iter().any(|field| field.contains(['.', '*'])) => Some(fields),
+            Self::Allow(fields) if !fields.list().iter().any(|field| field.contains(['.', '*'])) => Some(fields),
             _ => None,
         }
     }
@@ -57,8 +59,8 @@ impl Projection {
     /// Does it to a document.
     pub(crate) fn apply(&self, document: &mut Document) {
         match self {
-            Self::Allow(fields) if fields.iter().any(|field| field == "**") => {}
-            Self::Allow(fields) => allow(fields, "", document),
+            Self::Allow(fields) if fields.list().iter().any(|field| field == "**") => {}
+            Self::Allow(fields) => allow(fields.list(), "", document),
             Self::Block(fields) => fields.iter().for_each(|field| block(field, document)),
         }
     }
