@@ -65,12 +65,14 @@ pub(crate) struct Writer {
     out: Vec<u8>,
     /// Elements of the open documents, for finding repeated names
     names: Vec<json::Written>,
+    /// The names of a map that was written, which the next will often have, too
+    usual: Vec<json::Usual>,
 }
 
 impl Writer {
     /// One for about so many bytes.
     pub(crate) fn with_capacity(bytes: usize) -> Self {
-        Self { out: Vec::with_capacity(bytes), names: Vec::new() }
+        Self { out: Vec::with_capacity(bytes), ..Self::default() }
     }
 
     /// How much is written.

@@ -232,13 +232,26 @@ pub enum Number {
     Beyond,
 }
 
-/// The value of a map's member that [`members`] has found, as [`parse_level`] leaves it.
+/// Puts the value of a map's member that [`members`] has found where it shall be, as [`parse_level`] leaves it.
 ///
 /// # Errors
 /// `BadRecord` when the bytes are not JSON.
-pub fn parse_member(bytes: &Bytes, place: Range<usize>) -> Result<Value> {
-    let token = Scanner::at(bytes, place.start).token().map_err(|fault| refused(bytes, fault))?;
-    member(bytes, token)
+pub fn read_member(bytes: &Bytes, place: Range<usize>, to: &mut Value) -> Result<()> {
+    let token = match bytes.get(place.start) {
+        Some(b'"') => {
+            let content = place.start + 1..place.end - 1;
+            Token::Text(Quoted { escaped: bytes[content.clone()].contains(&b'\\'), content })
+        }
+        Some(b'{' | b'[') => Token::Nested(place),
+        Some(word @ b'a'..=b'z') => Token::Word(*word, place),
+        _ => Token::Number(place),
+    };
+    match token {
+        // Written as they are, without being moved.
+        Token::Number(range) => read_number(bytes, range, to),
+        other => *to = member(bytes, other)?,
+    }
+    Ok(())
 }
 
 fn member(buffer: &Bytes, token: Token) -> Result<Value> {
@@ -248,12 +261,21 @@ fn member(buffer: &Bytes, token: Token) -> Result<Value> {
         Token::Word(b'f', _) => Value::Bool(false),
         Token::Word(..) => Value::Null,
         Token::Nested(range) => Value::Json(buffer.slice(range)),
-        Token::Number(range) => match std::str::from_utf8(&buffer[range.clone()]).map_or(Number::Beyond, number) {
-            Number::Int(integer) => Value::Int(integer),
-            Number::Float(float) => Value::Float(float),
-            Number::Beyond => Value::Json(buffer.slice(range)),
-        },
+        Token::Number(range) => {
+            let mut value = Value::Null;
+            read_number(buffer, range, &mut value);
+            value
+        }
     })
+}
+
+#[inline]
+fn read_number(buffer: &Bytes, range: Range<usize>, to: &mut Value) {
+    *to = match std::str::from_utf8(&buffer[range.clone()]).map_or(Number::Beyond, number) {
+        Number::Int(integer) => Value::Int(integer),
+        Number::Float(float) => Value::Float(float),
+        Number::Beyond => Value::Json(buffer.slice(range)),
+    };
 }
 
 /// A text of the buffer: a slice of it unless it has escapes.

@@ -125,9 +125,9 @@ impl Kind for Cast {
         self.change(draft)
     }
 
-    fn edited_value(&mut self, number: usize, old: Value, _: &Record, _: &Site<'_>) -> Result<Value> {
+    fn edited_value(&mut self, number: usize, value: &mut Value, _: &Record, _: &Site<'_>) -> Result<()> {
         let (name, kind) = &self.casts[number];
-        cast(None, old, *kind, &mut self.scratch).map_err(|error| at(name, &error))
+        cast(None, value, *kind, &mut self.scratch).map_err(|error| at(name, &error))
     }
 }
 
@@ -152,7 +152,9 @@ impl Cast {
         };
         updated.optional = schema.optional;
         if let Some(default) = &schema.default {
-            updated.default = Some(cast(Some(schema), default.clone(), updated.kind, &mut String::new())?);
+            let mut default = default.clone();
+            cast(Some(schema), &mut default, updated.kind, &mut String::new())?;
+            updated.default = Some(default);
         }
         Ok((Arc::new(updated), targets.into()))
     }
@@ -163,14 +165,17 @@ impl Cast {
         self.schemas = cache;
         let (updated, targets) = updated?;
         let value = match self.whole {
-            Some(kind) => cast(Some(schema), value, kind, &mut self.scratch)?,
+            Some(kind) => {
+                let mut value = value;
+                cast(Some(schema), &mut value, kind, &mut self.scratch)?;
+                value
+            }
             None => {
                 let mut fields = in_order(schema, require_struct(schema, value, PURPOSE)?, self.defaults);
                 for (place, kind) in targets.iter() {
                     let (name, value) = &mut fields[*place];
-                    let (old, field) = (std::mem::replace(value, Value::Null), &schema.fields[*place]);
-                    *value =
-                        cast(Some(&field.schema), old, *kind, &mut self.scratch).map_err(|error| at(name, &error))?;
+                    let schema = &schema.fields[*place].schema;
+                    cast(Some(schema), value, *kind, &mut self.scratch).map_err(|error| at(name, &error))?;
                 }
                 Value::Map(fields)
             }
@@ -180,7 +185,8 @@ impl Cast {
 
     fn change(&mut self, members: &mut impl Members) -> Result<()> {
         for (number, (name, kind)) in self.casts.iter().enumerate() {
-            let cast = |value| cast(None, value, *kind, &mut self.scratch).map_err(|error| at(name, &error));
+            let cast =
+                |value: &mut Value| cast(None, value, *kind, &mut self.scratch).map_err(|error| at(name, &error));
             members.update(name, number, cast)?;
         }
         Ok(())
@@ -195,7 +201,11 @@ impl PerRecord for Cast {
         let (schema, value) = take(self.side.datum_mut(record));
         let datum = match (schema, self.whole) {
             (Some(schema), _) => self.with_schema(&schema, value)?,
-            (None, Some(kind)) => Datum::schemaless(cast(None, value, kind, &mut self.scratch)?),
+            (None, Some(kind)) => {
+                let mut value = value;
+                cast(None, &mut value, kind, &mut self.scratch)?;
+                Datum::schemaless(value)
+            }
             (None, None) => {
                 let mut fields = require_map(value, PURPOSE)?;
                 self.change(&mut fields)?;
@@ -212,21 +222,25 @@ fn at(field: &str, error: &Error) -> Error {
 }
 
 fn cast_schema(schema: &Schema, kind: Type) -> Result<Arc<Schema>> {
-    let default =
-        schema.default.clone().map(|default| cast(Some(schema), default, kind, &mut String::new())).transpose()?;
+    let mut default = schema.default.clone();
+    if let Some(default) = &mut default {
+        cast(Some(schema), default, kind, &mut String::new())?;
+    }
     Ok(Arc::new(Schema { optional: schema.optional, default, ..Schema::of(kind) }))
 }
 
-/// The value as another type; `scratch` is for texts. Without a schema Connect knows no dates and no decimals.
-fn cast(schema: Option<&Schema>, value: Value, to: Type, scratch: &mut String) -> Result<Value> {
-    let value = if matches!(value, Value::Json(_)) { value.open()? } else { value };
+/// Gives a value another type; `scratch` is for texts. Without a schema Connect knows no dates and no decimals.
+fn cast(schema: Option<&Schema>, value: &mut Value, to: Type, scratch: &mut String) -> Result<()> {
+    if matches!(value, Value::Json(_)) {
+        *value = value.open()?;
+    }
     let refused = |what: &str| {
         Err(Error::bad_record(format!(
             "Cast transformation does not support casting from {what}; supported types are {INPUTS}"
         )))
     };
-    match &value {
-        Value::Null => return Ok(Value::Null),
+    match value {
+        Value::Null => return Ok(()),
         Value::List(_) => return refused("ARRAY"),
         Value::Map(_) if schema.is_some_and(|schema| schema.kind == Type::Struct) => return refused("STRUCT"),
         Value::Map(_) => return refused("MAP"),
@@ -239,15 +253,19 @@ fn cast(schema: Option<&Schema>, value: Value, to: Type, scratch: &mut String) -
         _ => {}
     }
     match to {
-        Type::String => string(schema, value, scratch).map(Value::Str),
-        Type::Boolean => boolean(&value).map(Value::Bool),
-        Type::Float32 => float(&value).map(|number| Value::Float(to_float(number, schema.is_some()))),
-        Type::Float64 => float(&value).map(Value::Float),
-        Type::Int8 => integer(&value, 8).map(Value::Int),
-        Type::Int16 => integer(&value, 16).map(Value::Int),
-        Type::Int32 => integer(&value, 32).map(Value::Int),
-        _ => integer(&value, 64).map(Value::Int),
+        Type::String => {
+            let text = string(schema, std::mem::replace(value, Value::Null), scratch)?;
+            *value = Value::Str(text);
+        }
+        Type::Boolean => *value = Value::Bool(boolean(value)?),
+        Type::Float32 => *value = Value::Float(to_float(float(value)?, schema.is_some())),
+        Type::Float64 => *value = Value::Float(float(value)?),
+        Type::Int8 => *value = Value::Int(integer(value, 8)?),
+        Type::Int16 => *value = Value::Int(integer(value, 16)?),
+        Type::Int32 => *value = Value::Int(integer(value, 32)?),
+        _ => *value = Value::Int(integer(value, 64)?),
     }
+    Ok(())
 }
 
 fn unexpected(value: &Value) -> Error {

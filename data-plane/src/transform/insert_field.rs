@@ -129,10 +129,11 @@ impl Kind for InsertField {
         self.insert(draft, record, site, false)
     }
 
-    fn edited_value(&mut self, number: usize, _: Value, record: &Record, site: &Site<'_>) -> Result<Value> {
+    fn edited_value(&mut self, number: usize, value: &mut Value, record: &Record, site: &Site<'_>) -> Result<()> {
         // The plan has a place for it; a map without it has none.
         let absent = || Error::bad_record("the record has nothing to insert");
-        self.inserted(INSERTS[number], record, site, false)?.ok_or_else(absent)
+        *value = self.inserted(INSERTS[number], record, site, false)?.ok_or_else(absent)?;
+        Ok(())
     }
 }
 

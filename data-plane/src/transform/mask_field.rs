@@ -74,22 +74,24 @@ impl Kind for MaskField {
         self.change(draft)
     }
 
-    fn edited_value(&mut self, _: usize, old: Value, _: &Record, _: &Site<'_>) -> Result<Value> {
-        self.masked(None, old)
+    fn edited_value(&mut self, _: usize, value: &mut Value, _: &Record, _: &Site<'_>) -> Result<()> {
+        self.mask(None, value)
     }
 }
 
 impl MaskField {
     fn change(&self, members: &mut impl Members) -> Result<()> {
-        self.fields.iter().try_for_each(|name| members.update(name, 0, |value| self.masked(None, value)))
+        self.fields.iter().try_for_each(|name| members.update(name, 0, |value| self.mask(None, value)))
     }
 
-    fn masked(&self, schema: Option<&Schema>, value: Value) -> Result<Value> {
-        match (&self.replacement, value) {
-            (_, Value::Null) => Ok(Value::Null),
-            (None, value) => empty(schema, &value),
-            (Some(replacement), value) => replacement.value(schema, &value),
+    fn mask(&self, schema: Option<&Schema>, value: &mut Value) -> Result<()> {
+        if !matches!(value, Value::Null) {
+            *value = match &self.replacement {
+                None => empty(schema, value)?,
+                Some(replacement) => replacement.value(schema, value)?,
+            };
         }
+        Ok(())
     }
 }
 
@@ -169,9 +171,10 @@ impl PerRecord for MaskField {
                 let mut old = require_struct(schema, value, PURPOSE)?;
                 let mut fields: Fields = Vec::with_capacity(schema.fields.len());
                 for (guess, field) in schema.fields.iter().enumerate() {
-                    let value = take_field(&mut old, field, guess, self.defaults);
-                    let is_masked = self.fields.contains(&field.name);
-                    let value = if is_masked { self.masked(Some(&field.schema), value)? } else { value };
+                    let mut value = take_field(&mut old, field, guess, self.defaults);
+                    if self.fields.contains(&field.name) {
+                        self.mask(Some(&field.schema), &mut value)?;
+                    }
                     fields.push((field.name.clone(), value));
                 }
                 fields

@@ -11,8 +11,8 @@ pub(crate) trait Members {
     /// Whether there is such a member.
     fn contains(&self, name: &str) -> bool;
 
-    /// Replaces a member's value by what is made of it. As in Connect, a member that is not there is null from now on.
-    fn update(&mut self, name: &Text, number: usize, new: impl FnOnce(Value) -> Result<Value>) -> Result<()>;
+    /// Changes a member's value where it is. As in Connect, a member that is not there is null from now on.
+    fn update(&mut self, name: &Text, number: usize, change: impl FnOnce(&mut Value) -> Result<()>) -> Result<()>;
 
     /// Sets a member, at its place when there is one, else at the end; no value leaves it as it is.
     fn put(&mut self, name: &Text, number: usize, value: impl FnOnce() -> Result<Option<Value>>) -> Result<()>;
@@ -35,12 +35,9 @@ impl Members for Fields {
         position(self, name).is_some()
     }
 
-    fn update(&mut self, name: &Text, _: usize, new: impl FnOnce(Value) -> Result<Value>) -> Result<()> {
+    fn update(&mut self, name: &Text, _: usize, change: impl FnOnce(&mut Value) -> Result<()>) -> Result<()> {
         match position(self, name) {
-            Some(place) => {
-                let value = &mut self[place].1;
-                *value = new(std::mem::replace(value, Value::Null))?;
-            }
+            Some(place) => change(&mut self[place].1)?,
             None => self.push((name.clone(), Value::Null)),
         }
         Ok(())

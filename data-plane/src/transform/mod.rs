@@ -169,11 +169,12 @@ pub(crate) trait Kind: PerRecord + Sized {
         Err(Error::internal("this transform plans nothing"))
     }
 
-    /// Makes a value that [`Kind::plan_edit`] has given this number, of the old value of its member; the record is without it.
+    /// Makes a value that [`Kind::plan_edit`] has given this number, of the old value of its member, where that stands; the
+    /// record is without it.
     ///
     /// # Errors
     /// As [`PerRecord::apply`], which is called then in its place with all of the record.
-    fn edited_value(&mut self, _number: usize, _old: Value, _record: &Record, _site: &Site<'_>) -> Result<Value> {
+    fn edited_value(&mut self, _number: usize, _value: &mut Value, _: &Record, _: &Site<'_>) -> Result<()> {
         Err(Error::internal("this transform plans nothing"))
     }
 
@@ -193,7 +194,7 @@ pub(crate) trait Transform: Send + Sync {
     fn plan_edit(&mut self, draft: &mut Draft, record: &Record, site: &Site<'_>) -> Result<()>;
 
     /// As [`Kind::edited_value`]
-    fn edited_value(&mut self, number: usize, old: Value, record: &Record, site: &Site<'_>) -> Result<Value>;
+    fn edited_value(&mut self, number: usize, value: &mut Value, record: &Record, site: &Site<'_>) -> Result<()>;
 
     /// Transforms the records of a batch, or those of them that are selected. Dropped and failed records are taken out.
     fn apply(&mut self, records: &mut Vec<Record>, site: &Site<'_>, selected: Option<&[bool]>) -> Vec<Rejected>;
@@ -219,8 +220,8 @@ impl<K: Kind> Transform for Each<K> {
         self.inner.plan_edit(draft, record, site)
     }
 
-    fn edited_value(&mut self, number: usize, old: Value, record: &Record, site: &Site<'_>) -> Result<Value> {
-        self.inner.edited_value(number, old, record, site)
+    fn edited_value(&mut self, number: usize, value: &mut Value, record: &Record, site: &Site<'_>) -> Result<()> {
+        self.inner.edited_value(number, value, record, site)
     }
 
     fn apply(&mut self, records: &mut Vec<Record>, site: &Site<'_>, selected: Option<&[bool]>) -> Vec<Rejected> {

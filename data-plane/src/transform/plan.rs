@@ -72,7 +72,7 @@ impl Members for Draft {
         self.position(name).is_some()
     }
 
-    fn update(&mut self, name: &Text, number: usize, _: impl FnOnce(Value) -> Result<Value>) -> Result<()> {
+    fn update(&mut self, name: &Text, number: usize, _: impl FnOnce(&mut Value) -> Result<()>) -> Result<()> {
         match self.position(name) {
             Some(place) => {
                 let old = self.members[place].1.clone();
@@ -274,17 +274,27 @@ impl Plans {
     ) -> Result<Edited> {
         let Self { plans, found, made, .. } = self;
         let plan = &plans[plan];
-        let value = |source: &Source, made: &[Value]| match source {
-            Source::Found(member) => json::parse_member(json, found[*member].value()),
-            Source::Made(step) => Ok(made[*step].clone()),
-            Source::Fixed(value) => Ok(value.clone()),
+        let read = |source: &Source, made: &[Value], to: &mut Value| {
+            match source {
+                Source::Found(member) => json::read_member(json, found[*member].value(), to)?,
+                Source::Made(step) => to.clone_from(&made[*step]),
+                Source::Fixed(value) => to.clone_from(value),
+            }
+            Ok(())
         };
-        for step in &plan.steps {
-            let old = step.of.as_ref().map_or(Ok(Value::Null), |source| value(source, made))?;
-            made.push(stages[step.stage].transform.edited_value(step.number, old, record, site)?);
+        made.resize_with(plan.steps.len(), || Value::Null);
+        for (place, step) in plan.steps.iter().enumerate() {
+            let (before, rest) = made.split_at_mut(place);
+            if let Some(source) = &step.of {
+                read(source, before, &mut rest[0])?;
+            }
+            stages[step.stage].transform.edited_value(step.number, &mut rest[0], record, site)?;
         }
         if !made.iter().all(has_json_type) {
-            let member = |(name, source): &(Text, Source)| Ok((name.clone(), value(source, made)?));
+            let member = |(name, source): &(Text, Source)| {
+                let mut value = Value::Null;
+                read(source, made, &mut value).map(|()| (name.clone(), value))
+            };
             return Ok(Edited::Value(Value::Map(plan.members.iter().map(member).collect::<Result<_>>()?)));
         }
         let start = out.len();

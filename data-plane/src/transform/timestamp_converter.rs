@@ -125,8 +125,8 @@ impl Kind for TimestampConverter {
         self.field.as_ref().map_or(Ok(()), |name| draft.update(name, 0, |value| self.convert(value, None)))
     }
 
-    fn edited_value(&mut self, _: usize, old: Value, _: &Record, _: &Site<'_>) -> Result<Value> {
-        self.convert(old, None)
+    fn edited_value(&mut self, _: usize, value: &mut Value, _: &Record, _: &Site<'_>) -> Result<()> {
+        self.convert(value, None)
     }
 }
 
@@ -184,8 +184,7 @@ impl TimestampConverter {
         }
         let mut fields = in_order(schema, require_struct(schema, value, PURPOSE)?, self.defaults);
         if let Some((place, form)) = form {
-            let value = std::mem::replace(&mut fields[place].1, Value::Null);
-            fields[place].1 = self.convert(value, Some(form))?;
+            self.convert(&mut fields[place].1, Some(form))?;
         }
         Ok(Value::Map(fields))
     }
@@ -197,18 +196,24 @@ impl TimestampConverter {
         let (updated, form) = updated?;
         let value = match self.field {
             Some(_) => self.fields(schema, form, value)?,
-            None => self.convert(value, form.map(|(_, form)| form))?,
+            None => {
+                let mut value = value;
+                self.convert(&mut value, form.map(|(_, form)| form))?;
+                value
+            }
         };
         Ok(Datum::Decoded { schema: Some(updated), value })
     }
 
     /// `form` is what the schema says; without one it follows from the value.
-    fn convert(&self, value: Value, form: Option<Form>) -> Result<Value> {
-        let value = if matches!(value, Value::Json(_)) { value.open()? } else { value };
-        if matches!(value, Value::Null) {
-            return Ok(value);
+    fn convert(&self, value: &mut Value, form: Option<Form>) -> Result<()> {
+        if matches!(value, Value::Json(_)) {
+            *value = value.open()?;
         }
-        self.millis(&value, form).and_then(|millis| self.target(millis))
+        if !matches!(value, Value::Null) {
+            *value = self.target(self.millis(value, form)?)?;
+        }
+        Ok(())
     }
 
     fn millis(&self, value: &Value, form: Option<Form>) -> Result<i64> {
@@ -279,10 +284,11 @@ impl PerRecord for TimestampConverter {
                 fields.update(name, 0, |value| self.convert(value, None))?;
                 Datum::schemaless(Value::Map(fields))
             }
-            (None, _) => match self.convert(value, None)? {
-                Value::Null => Datum::Null,
-                value => Datum::schemaless(value),
-            },
+            (None, _) => {
+                let mut value = value;
+                self.convert(&mut value, None)?;
+                if matches!(value, Value::Null) { Datum::Null } else { Datum::schemaless(value) }
+            }
         };
         *self.side.datum_mut(record) = datum;
         Ok(Verdict::Keep)

@@ -78,11 +78,41 @@ fn may_hold(json: &[u8], quoted: &memmem::Finder<'_>) -> bool {
 
 /// Members of a JSON object into the open document.
 pub(super) fn fields(writer: &mut Writer, bytes: &[u8], dialect: Dialect, taken: Taken<'_>) -> Result<()> {
+    let base = writer.names.len();
     walk(bytes, dialect, |walk| {
         walk.enter()?;
-        let first = walk.name(0)?;
-        walk.members(writer, first, taken)
-    })
+        let (index, next) = walk.usual(writer, taken)?;
+        walk.members(writer, base, (index, next), taken)
+    })?;
+    if writer.usual.is_empty() && !matches!(taken, Taken::Only(_)) {
+        writer.usual = usual(&writer.names[base..], &writer.out);
+    }
+    writer.names.truncate(base);
+    Ok(())
+}
+
+/// A name that many maps have at the same place, as most records of a batch are alike.
+#[derive(Debug)]
+pub(super) struct Usual {
+    /// In quotes
+    name: Box<str>,
+    print: u64,
+}
+
+impl Usual {
+    fn name(&self) -> &str {
+        &self.name[1..self.name.len() - 1]
+    }
+}
+
+/// The first names of a map that was written, which all differ: those that JSON has no escapes for.
+fn usual(written: &[Written], out: &[u8]) -> Vec<Usual> {
+    let usual = |one: &Written| {
+        let name = std::str::from_utf8(name_at(out, one.start)).ok()?;
+        let is_plain = !name.contains(|c: char| c < ' ' || c == '"' || c == '\\');
+        is_plain.then(|| Usual { name: format!("\"{name}\"").into(), print: one.print })
+    };
+    written.iter().take(MANY_FIELDS - 1).map_while(usual).collect()
 }
 
 /// The `_id` of a JSON object as the payload of the element started at `at`; false when there is none.
@@ -244,8 +274,9 @@ impl<'a> Walk<'a> {
         if self.dialect == Dialect::Extended && first.as_ref().is_some_and(|name| extended::is_type(name)) {
             return self.special(writer, at, first);
         }
-        let open = writer.open(at, kind::DOCUMENT);
-        self.members(writer, first, Taken::All)?;
+        let (open, base) = (writer.open(at, kind::DOCUMENT), writer.names.len());
+        self.members(writer, base, (0, first), Taken::All)?;
+        writer.names.truncate(base);
         writer.end(open);
         Ok(())
     }
@@ -275,11 +306,43 @@ impl<'a> Walk<'a> {
             && !names.quoted.iter().any(|name| may_hold(rest(), name))
     }
 
-    /// Members of an object into the open document. `first` is the name that was read already.
-    fn members(&mut self, writer: &mut Writer, first: Option<Cow<'a, str>>, taken: Taken<'_>) -> Result<(), Stop> {
-        let base = writer.names.len();
+    /// Members into the open document as long as their names are the usual ones: how many there were, and the name after them.
+    fn usual(&mut self, writer: &mut Writer, taken: Taken<'_>) -> Result<(usize, Option<Cow<'a, str>>), Stop> {
+        let all = if matches!(taken, Taken::Only(_)) { Vec::new() } else { std::mem::take(&mut writer.usual) };
+        let mut index = 0;
+        let mut step = || {
+            while let Some(one) = all.get(index).filter(|one| taken.takes(one.name())) {
+                if !self.scanner.more(index, b'}')? {
+                    return Ok(None);
+                }
+                if !self.scanner.name_is(one.name.as_bytes())? {
+                    let name = self.scanner.name()?;
+                    return self.content(&name).map(Some);
+                }
+                let start = writer.known(one.name());
+                self.value(writer, start)?;
+                writer.names.push(Written { start, end: writer.out.len(), print: one.print });
+                index += 1;
+            }
+            self.name(index)
+        };
+        let next = step();
+        if !all.is_empty() {
+            writer.usual = all;
+        }
+        Ok((index, next?))
+    }
+
+    /// Members of an object into the open document, whose elements are known from `base` on. `index` members were read already, and
+    /// so was the name of the next.
+    fn members(
+        &mut self,
+        writer: &mut Writer,
+        base: usize,
+        (mut index, mut next): (usize, Option<Cow<'a, str>>),
+        taken: Taken<'_>,
+    ) -> Result<(), Stop> {
         let mut hashes: Option<(RandomState, HashSet<u64>)> = None;
-        let (mut index, mut next) = (0, first);
         while let Some(name) = next {
             index += 1;
             if taken.takes(&name) {
@@ -305,7 +368,6 @@ impl<'a> Walk<'a> {
             }
             next = self.name(index)?;
         }
-        writer.names.truncate(base);
         Ok(())
     }
 }

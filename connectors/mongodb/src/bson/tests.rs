@@ -202,3 +202,43 @@ fn a_part_of_json_ends_the_walk_only_when_no_name_comes_again() {
         assert_eq!(Document::from_reader(&*writer.into_bytes()).unwrap(), doc! { "_id": expected }, "{text}");
     }
 }
+
+#[test]
+fn what_a_map_becomes_does_not_depend_on_the_one_before() {
+    let texts = [
+        r#"{}"#,
+        r#"{"a":1,"b":{"a":2},"_id":3}"#,
+        r#"{"a":1,"b":{"c":2},"_id":3,"c":[{"a":null}]}"#,
+        r#" { "a" : "x" , "b" : true } "#,
+        r#"{"a":1}"#,
+        r#"{"a":1,"c":2,"b":3}"#,
+        r#"{"b":1,"a":2}"#,
+        r#"{"a":1,"b":2,"a":3,"b":4}"#,
+        r#"{"a":1,"\u0062":2,"b":3}"#,
+        r#"{"a\"":1,"b":2}"#,
+        r#"{"aa":1,"a":2}"#,
+        r#"{"a":1,"b":}"#,
+        r#"{"a":1,"b" 2}"#,
+        r#"{"a":1,"b":2,}"#,
+        r#"{"a":1,"b":2"#,
+        r#"{"a"":1}"#,
+        r#"[1]"#,
+    ];
+    let id = b"\x10_id\0\x07\0\0\0".as_slice();
+    let document = |writer: &mut Writer, text: &str, id: Option<&[u8]>| {
+        writer.truncate(0);
+        let outcome = writer.document(&json(text), id);
+        outcome.map(|()| writer.slice(0..writer.len()).to_vec()).map_err(|error| error.chain())
+    };
+    for ((first, second), third) in
+        texts.iter().flat_map(|a| texts.iter().map(move |b| (a, b))).zip(texts.iter().cycle())
+    {
+        for ids in [[None, None, None], [None, Some(id), None], [Some(id), None, Some(id)]] {
+            let mut writer = Writer::default();
+            for (text, id) in [first, second, third].into_iter().zip(ids) {
+                let alone = document(&mut Writer::default(), text, id);
+                assert_eq!(document(&mut writer, text, id), alone, "{first} {second} {third}");
+            }
+        }
+    }
+}

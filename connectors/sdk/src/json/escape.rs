@@ -114,3 +114,26 @@ fn plain_until(bytes: &[u8], mut at: usize) -> usize {
     }
     at
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn texts_are_escaped_as_serde_json_does(
+            pieces in prop::collection::vec(
+                prop_oneof![2 => Just("\"".to_owned()), 1 => any::<char>().prop_map(String::from), 1 => "[ -~]{1,90}", 1 => "[\\x00-\\x1f\\\\]{1,9}"],
+                0..90,
+            ),
+        ) {
+            let text = pieces.concat();
+            let mut written = b"before".to_vec();
+            write_text(&text, &mut written);
+            prop_assert_eq!(&written[..6], b"before");
+            prop_assert_eq!(String::from_utf8_lossy(&written[6..]), serde_json::to_string(&text).unwrap());
+        }
+    }
+}

@@ -71,3 +71,25 @@ fn of_rest(rest: &[u8]) -> u64 {
     block[..rest.len()].copy_from_slice(rest);
     of_block(&block)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_next_mark_is_the_next_byte_that_is_not_plain(
+            bytes in prop::collection::vec(prop_oneof![4 => 0x20..=0xff_u8, 1 => any::<u8>()], 0..300),
+        ) {
+            let mut marks = Marks::none();
+            let is_mark = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+            for at in 0..=bytes.len() {
+                let expected = bytes[at..].iter().position(is_mark).map_or(bytes.len(), |found| at + found);
+                prop_assert_eq!(marks.next(&bytes, at), expected);
+                prop_assert_eq!(Marks::none().next(&bytes, at), expected);
+            }
+        }
+    }
+}

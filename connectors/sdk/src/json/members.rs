@@ -137,30 +137,16 @@ impl Layout {
                 return None;
             }
             scanner.peek();
-            let start = scanner.position();
-            if !begins_with(&bytes[start..], name.as_bytes()) {
+            let (start, length) = (scanner.position() as u32, name.len() as u32 - 2);
+            if !scanner.name_is(name.as_bytes()).ok()? {
                 return None;
             }
-            scanner.skip(name.len());
-            scanner.expect(b':').ok()?;
-            let (start, length) = (start as u32, name.len() as u32 - 2);
             found.push(Member { start, length, value: value(&mut scanner)? });
         }
         if scanner.more(self.names.len(), b'}').ok()? {
             return None;
         }
         scanner.end().ok()
-    }
-}
-
-/// Short texts are compared as numbers, which takes less time than the call of a function.
-#[inline]
-fn begins_with(bytes: &[u8], wanted: &[u8]) -> bool {
-    let Some(bytes) = bytes.get(..wanted.len()) else { return false };
-    match wanted.len() {
-        8..=16 => bytes.first_chunk::<8>() == wanted.first_chunk() && bytes.last_chunk::<8>() == wanted.last_chunk(),
-        4..=7 => bytes.first_chunk::<4>() == wanted.first_chunk() && bytes.last_chunk::<4>() == wanted.last_chunk(),
-        _ => bytes == wanted,
     }
 }
 

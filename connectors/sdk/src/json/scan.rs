@@ -74,12 +74,6 @@ impl<'a> Scanner<'a> {
         self.at
     }
 
-    /// Passes over so many bytes that the caller has seen.
-    #[inline]
-    pub(super) fn skip(&mut self, bytes: usize) {
-        self.at += bytes;
-    }
-
     /// Passes over all that is left, unseen.
     pub fn leave(&mut self) {
         (self.at, self.outer) = (self.bytes.len(), 0);
@@ -189,6 +183,21 @@ impl<'a> Scanner<'a> {
         let name = self.text()?;
         self.expect(b':')?;
         Ok(name)
+    }
+
+    /// Takes a name, and the colon after it, if it is written like this one in its quotes.
+    ///
+    /// # Errors
+    /// When it is, and no colon follows.
+    #[inline]
+    pub fn name_is(&mut self, quoted: &[u8]) -> Scanned<bool> {
+        self.peek();
+        if !begins_with(&self.bytes[self.at..], quoted) {
+            return Ok(false);
+        }
+        self.at += quoted.len();
+        self.expect(b':')?;
+        Ok(true)
     }
 
     /// Whether one more member follows in a map or list that ends with `close`; `index` counts those before it. The end is
@@ -335,5 +344,16 @@ impl<'a> Scanner<'a> {
                 }
             }
         }
+    }
+}
+
+/// Short texts are compared as numbers, which takes less time than the call of a function.
+#[inline]
+fn begins_with(bytes: &[u8], wanted: &[u8]) -> bool {
+    let Some(bytes) = bytes.get(..wanted.len()) else { return false };
+    match wanted.len() {
+        8..=16 => bytes.first_chunk::<8>() == wanted.first_chunk() && bytes.last_chunk::<8>() == wanted.last_chunk(),
+        4..=7 => bytes.first_chunk::<4>() == wanted.first_chunk() && bytes.last_chunk::<4>() == wanted.last_chunk(),
+        _ => bytes == wanted,
     }
 }
