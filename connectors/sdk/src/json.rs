@@ -38,7 +38,7 @@ pub fn validate(bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// `BadRecord` when the bytes are not UTF-8.
 pub fn check_utf8(bytes: &[u8]) -> Result<&str> {
-    simdutf8::compat::from_utf8(bytes)
+    std::str::from_utf8(bytes)
         .map_err(|error| Error::bad_record(format!("not JSON: invalid UTF-8 at byte {}", error.valid_up_to())))
 }
 
