@@ -37,6 +37,12 @@ impl Names {
     pub(crate) fn list(&self) -> &[String] {
         &self.list
     }
+
+    /// Whether JSON may have a member anywhere with one of these names.
+    fn may_be_in(&self, json: &[u8]) -> bool {
+        // An escaped spelling would hide a name.
+        memchr::memchr(b'\\', json).is_some() || self.quoted.iter().any(|name| name.find(json).is_some())
+    }
 }
 
 impl PartialEq for Names {
@@ -65,14 +71,9 @@ impl Taken<'_> {
 
 /// Whether JSON may have an `_id` anywhere: spares a walk over most.
 pub(super) fn may_hold_id(json: &[u8]) -> bool {
-    static ID: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\"_id\""));
-    may_hold(json, &ID)
-}
-
-/// Whether JSON may have a member anywhere whose name, in quotes, is looked for.
-fn may_hold(json: &[u8], quoted: &memmem::Finder<'_>) -> bool {
-    // An escaped spelling of the name would hide it.
-    quoted.find(json).is_some()
+    static QUOTED: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\"_id\""));
+    // Letters have one other spelling, with the escape \u.
+    QUOTED.find(json).is_some()
         || memchr::memchr(b'\\', json).is_some_and(|from| memmem::find(&json[from..], b"\\u").is_some())
 }
 
@@ -300,10 +301,9 @@ impl<'a> Walk<'a> {
     /// converter has handed over is JSON, a text need not be.
     fn has_all(&self, taken: Taken<'_>, found: usize) -> bool {
         let Taken::Only(names) = taken else { return false };
-        let rest = || &self.text.as_bytes()[self.scanner.position()..];
         self.dialect == Dialect::Connect
             && found == names.list.len()
-            && !names.quoted.iter().any(|name| may_hold(rest(), name))
+            && !names.may_be_in(&self.text.as_bytes()[self.scanner.position()..])
     }
 
     /// Members into the open document as long as their names are the usual ones: how many there were, and the name after them.

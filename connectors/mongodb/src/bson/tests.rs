@@ -187,11 +187,13 @@ fn a_field_is_found_wherever_it_is() {
 
 #[test]
 fn a_part_of_json_ends_the_walk_only_when_no_name_comes_again() {
-    let names = Names::new(vec!["a".to_owned(), "b".to_owned()]);
+    let names = Names::new(vec!["a/".to_owned(), "b".to_owned()]);
     for (text, expected) in [
-        (r#"{"a":1,"x":{"a":7},"b":"z","y":[]}"#, doc! { "a": 1_i64, "b": "z" }),
-        (r#"{"a":1,"b":2,"a":3}"#, doc! { "a": 3_i64, "b": 2_i64 }),
-        (r#"{"a":1,"b":2,"\u0061":3}"#, doc! { "a": 3_i64, "b": 2_i64 }),
+        (r#"{"a/":1,"x":{"a/":7},"b":"z","y":[]}"#, doc! { "a/": 1_i64, "b": "z" }),
+        (r#"{"a/":1,"b":2,"a/":3}"#, doc! { "a/": 3_i64, "b": 2_i64 }),
+        (r#"{"a/":1,"b":2,"\u0061/":3}"#, doc! { "a/": 3_i64, "b": 2_i64 }),
+        (r#"{"a/":1,"b":2,"a\/":3}"#, doc! { "a/": 3_i64, "b": 2_i64 }),
+        (r#"{"a/":1,"b":2,"x":"\n"}"#, doc! { "a/": 1_i64, "b": 2_i64 }),
         (r#"{"b":2}"#, doc! { "b": 2_i64 }),
     ] {
         let mut writer = Writer::default();
