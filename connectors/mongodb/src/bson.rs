@@ -67,6 +67,8 @@ pub(crate) struct Writer {
     names: Vec<json::Written>,
     /// The names of a map that was written, which the next will often have, too
     usual: Vec<json::Usual>,
+    /// Whether there was a map before: names are kept from the second on, as many writers write but one
+    begun: bool,
 }
 
 impl Writer {

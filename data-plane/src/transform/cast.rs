@@ -159,14 +159,13 @@ impl Cast {
         Ok((Arc::new(updated), targets.into()))
     }
 
-    fn with_schema(&mut self, schema: &Arc<Schema>, value: Value) -> Result<Datum> {
+    fn with_schema(&mut self, schema: &Arc<Schema>, mut value: Value) -> Result<Datum> {
         let mut cache = std::mem::take(&mut self.schemas);
         let updated = cache.get(schema, |schema| self.updated(schema));
         self.schemas = cache;
         let (updated, targets) = updated?;
         let value = match self.whole {
             Some(kind) => {
-                let mut value = value;
                 cast(Some(schema), &mut value, kind, &mut self.scratch)?;
                 value
             }
@@ -198,11 +197,10 @@ impl PerRecord for Cast {
         if self.side.datum(record).is_null() {
             return Ok(Verdict::Keep);
         }
-        let (schema, value) = take(self.side.datum_mut(record));
+        let (schema, mut value) = take(self.side.datum_mut(record));
         let datum = match (schema, self.whole) {
             (Some(schema), _) => self.with_schema(&schema, value)?,
             (None, Some(kind)) => {
-                let mut value = value;
                 cast(None, &mut value, kind, &mut self.scratch)?;
                 Datum::schemaless(value)
             }

@@ -189,7 +189,7 @@ impl TimestampConverter {
         Ok(Value::Map(fields))
     }
 
-    fn with_schema(&mut self, schema: &Arc<Schema>, value: Value) -> Result<Datum> {
+    fn with_schema(&mut self, schema: &Arc<Schema>, mut value: Value) -> Result<Datum> {
         let mut cache = std::mem::take(&mut self.schemas);
         let updated = cache.get(schema, |schema| self.updated(schema));
         self.schemas = cache;
@@ -197,7 +197,6 @@ impl TimestampConverter {
         let value = match self.field {
             Some(_) => self.fields(schema, form, value)?,
             None => {
-                let mut value = value;
                 self.convert(&mut value, form.map(|(_, form)| form))?;
                 value
             }
@@ -276,7 +275,7 @@ impl TimestampConverter {
 
 impl PerRecord for TimestampConverter {
     fn apply(&mut self, record: &mut Record, _: &Site<'_>) -> Result<Verdict> {
-        let (schema, value) = take(self.side.datum_mut(record));
+        let (schema, mut value) = take(self.side.datum_mut(record));
         let datum = match (schema, &self.field) {
             (Some(schema), _) => self.with_schema(&schema, value)?,
             (None, Some(name)) if !matches!(value, Value::Null) => {
@@ -285,7 +284,6 @@ impl PerRecord for TimestampConverter {
                 Datum::schemaless(Value::Map(fields))
             }
             (None, _) => {
-                let mut value = value;
                 self.convert(&mut value, None)?;
                 if matches!(value, Value::Null) { Datum::Null } else { Datum::schemaless(value) }
             }

@@ -85,8 +85,11 @@ pub(super) fn fields(writer: &mut Writer, bytes: &[u8], dialect: Dialect, taken:
         let (index, next) = walk.usual(writer, taken)?;
         walk.members(writer, base, (index, next), taken)
     })?;
-    if writer.usual.is_empty() && !matches!(taken, Taken::Only(_)) {
-        writer.usual = usual(&writer.names[base..], &writer.out);
+    if !matches!(taken, Taken::Only(_)) {
+        if writer.begun && writer.usual.is_empty() {
+            writer.usual = usual(&writer.names[base..], &writer.out);
+        }
+        writer.begun = true;
     }
     writer.names.truncate(base);
     Ok(())
